@@ -1,0 +1,1 @@
+"""Data to tensors and back: one file per modality."""

@@ -1,0 +1,48 @@
+"""What a model is told of a table: how many tokens a column has, and what is known of each token.
+
+Codecs make it and models read it; neither needs the other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class ColumnLayout:
+    """One modelled column, whose values are the tokens 0 .. K-1.
+
+    name: for messages only
+    features: (K, F) float32, continuous inputs that stand for each token (position on the number line);
+        F may be 0, and tokens without a position (nulls, categories) have rows of zeros
+    embedded: (K,) bool, tokens that want a learnt embedding (categories, atoms, nulls); numeric bins do not
+    ordered: (K,) float32, the place of each token on the number line scaled to [0, 1], NaN where it has none;
+        all NaN for a nominal column
+    frequency: (K,) float32, share of training rows, sums to 1
+    """
+
+    name: str
+    features: NDArray[np.float32]
+    embedded: NDArray[np.bool_]
+    ordered: NDArray[np.float32]
+    frequency: NDArray[np.float32]
+
+    @property
+    def cardinality(self) -> int:
+        """Number of tokens K."""
+        return len(self.frequency)
+
+
+@dataclass(frozen=True)
+class TableLayout:
+    """The modelled columns in the order in which an autoregressive model should take them (target first)."""
+
+    columns: tuple[ColumnLayout, ...]
+
+    @property
+    def cardinalities(self) -> list[int]:
+        """Tokens of each column, (D,)."""
+        return [column.cardinality for column in self.columns]

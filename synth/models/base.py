@@ -1,0 +1,74 @@
+"""The contract of a generative model: tensors in, a loss, tensors out.
+
+A family is one module of this package with two names: `Config`, a subclass of `TrainingConfig` with a
+docstring per field, and `Model`, a subclass of `GenerativeModel`. Its first docstring line is what
+`synth models` prints.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import ClassVar
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+
+from synth.layout import TableLayout
+
+Batch = Mapping[str, Tensor]
+
+
+class TrainingConfig(BaseModel):
+    """How the one training loop treats a model; families override the defaults.
+
+    epochs: passes over the training rows at most
+    batch_size: rows per step
+    learning_rate: peak of the schedule (linear warm-up, cosine decay)
+    weight_decay: AdamW's, on matrices only
+    betas: AdamW's moments
+    warmup_steps: steps until the peak, shortened on small data
+    final_learning_rate: last learning rate as a share of the peak
+    gradient_clip: largest global norm of a step's gradient
+    ema_decay: decay per step of the averaged weights that sample and validate
+    validation_share: rows of train kept for early stopping, 0 to 0.5
+    patience: epochs without a better validation loss before the training stops
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    epochs: int = Field(16, ge=1)
+    batch_size: int = Field(512, ge=1)
+    learning_rate: float = Field(2e-3, gt=0)
+    weight_decay: float = Field(0.05, ge=0)
+    betas: tuple[float, float] = (0.9, 0.99)
+    warmup_steps: int = Field(100, ge=0)
+    final_learning_rate: float = Field(0.02, ge=0, le=1)
+    gradient_clip: float = Field(5.0, gt=0)
+    ema_decay: float = Field(0.995, ge=0, lt=1)
+    validation_share: float = Field(0.08, ge=0, le=0.5)
+    patience: int = Field(6, ge=1)
+
+
+class GenerativeModel(nn.Module, ABC):
+    """Base of all families. Subclasses take `(config, layout, generator)` and draw initial weights from it."""
+
+    modalities: ClassVar[tuple[str, ...]] = ("table",)
+
+    def __init__(self, config: TrainingConfig, layout: TableLayout, generator: torch.Generator) -> None:
+        super().__init__()
+        self.config = config
+        self.layout = layout
+
+    @abstractmethod
+    def loss(self, batch: Batch, generator: torch.Generator) -> Tensor:
+        """Scalar training loss. batch["tokens"]: (B, D) int64."""
+
+    @abstractmethod
+    def sample(self, n: int, generator: torch.Generator) -> dict[str, Tensor]:
+        """Draw n rows: {"tokens": (n, D) int64}."""
+
+    def log_prob(self, batch: Batch) -> Tensor:
+        """(B,) log-likelihood of each row in nats, where the family has one."""
+        raise NotImplementedError(f"{type(self).__module__} has no likelihood")

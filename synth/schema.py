@@ -1,0 +1,122 @@
+"""What a dataset is: its columns, their kinds, types, nulls, bounds and keys, as one JSON.
+
+The codec, the validation suite and the dataset card all read this one description.
+"""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Literal
+
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from synth.errors import FormatError
+from synth.storage import read_text, write_text
+
+FORMAT_VERSION = 1
+
+Kind = Literal["number", "category", "boolean", "datetime", "identifier", "empty"]
+Modality = Literal["table"]
+Scalar = bool | int | float | str
+
+
+class Column(BaseModel):
+    """One column of the training data.
+
+    name: the field's name in Arrow and Parquet
+    kind: how it is learnt, see `Kind`; `synth/codecs/columns/<kind>.py` is its codec
+    dtype: the Arrow type, in Arrow's own words, for example ``timestamp[us, tz=UTC]``
+    null_rate: share of nulls among the training rows, 0 to 1; exactly 0 means never null
+    minimum, maximum: of numbers and of dates (ISO text; exact decimals and integers above 2^53 as text)
+    decimals: digits after the point that every value keeps; None where floats have no common number
+    format: strptime format of dates that the source holds as text
+    categories: every value of a category, ordered where `ordered`; nested values as canonical JSON text
+    unique: no value twice (a key)
+    pattern: regular expression that every identifier matches
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    kind: Kind
+    dtype: str
+    null_rate: float = 0.0
+    minimum: Scalar | None = None
+    maximum: Scalar | None = None
+    decimals: int | None = None
+    format: str | None = None
+    categories: tuple[Scalar, ...] | None = None
+    ordered: bool = False
+    unique: bool = False
+    pattern: str | None = None
+
+    @property
+    def nullable(self) -> bool:
+        """Whether a training row had a null here."""
+        return self.null_rate > 0
+
+
+class Schema(BaseModel):
+    """A dataset: its columns in order, target and key, and the exact Arrow schema to restore.
+
+    arrow: the Arrow schema with its pandas metadata, serialised to IPC and base64; holds no value of the data
+    rows: training rows that the schema was read from
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format_version: int = FORMAT_VERSION
+    modality: Modality = "table"
+    columns: tuple[Column, ...]
+    target: str | None = None
+    primary_key: str | None = None
+    rows: int
+    arrow: str
+
+    @property
+    def names(self) -> list[str]:
+        """Column names in the source's order."""
+        return [column.name for column in self.columns]
+
+    @property
+    def arrow_schema(self) -> pa.Schema:
+        """The source's Arrow schema, dtypes, nullability and metadata included."""
+        return pa.ipc.read_schema(pa.py_buffer(base64.b64decode(self.arrow)))
+
+    def __getitem__(self, name: str) -> Column:
+        """The column called `name`; KeyError where there is none."""
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise KeyError(name)
+
+    def save(self, path: str | Path) -> None:
+        """Write as indented JSON, atomically."""
+        write_text(path, self.model_dump_json(indent=2, exclude_defaults=False) + "\n")
+
+    @classmethod
+    def load(cls, path: str | Path) -> Schema:
+        """Read what `save` wrote; FormatError names the file where that is not possible."""
+        return cls.parse(read_text(path), str(path))
+
+    @classmethod
+    def parse(cls, text: str, origin: str) -> Schema:
+        """Read the JSON text of a schema that comes from `origin` (named in errors)."""
+        try:
+            schema = cls.model_validate_json(text)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise FormatError(f"{origin}: not a schema: {where}: {first['msg']}") from None
+        if schema.format_version != FORMAT_VERSION:
+            raise FormatError(
+                f"{origin}: schema format {schema.format_version} is unknown; this version reads {FORMAT_VERSION}"
+            )
+        return schema
+
+
+def pack_arrow(schema: pa.Schema) -> str:
+    """Serialise an Arrow schema to base64 text, the form that `Schema.arrow` holds."""
+    return base64.b64encode(schema.serialize().to_pybytes()).decode("ascii")

@@ -1,0 +1,104 @@
+"""Files in and out, atomically: a name either holds the whole output or does not exist."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from synth.errors import InputError
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """Give a temporary file or directory name beside `path`; rename it there when the block ends well.
+
+    The block may create a file or a directory under the name it gets. An error or a kill leaves `path` as it was.
+    """
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.partial")
+    try:
+        yield temporary
+        if target.is_dir() and temporary.is_dir():
+            retired = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.partial")
+            target.rename(retired)
+            temporary.rename(target)
+            shutil.rmtree(retired)
+        else:
+            os.replace(temporary, target)
+    finally:
+        if temporary.is_dir():
+            shutil.rmtree(temporary)
+        else:
+            temporary.unlink(missing_ok=True)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write UTF-8 text atomically, with `\\n` line ends on every system."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(text.encode("utf-8"))
+
+
+def read_text(path: str | Path) -> str:
+    """Read UTF-8 text; InputError names a file that is missing or is not text."""
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except (UnicodeDecodeError, IsADirectoryError, PermissionError) as error:
+        raise InputError(f"{path}: cannot be read as text ({type(error).__name__})") from None
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Write JSON atomically: two-space indent, keys in the order given, NaN refused."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: str | Path) -> Any:
+    """Read a JSON file; InputError names a file that is missing or broken, with the line."""
+    text = read_text(path)
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path}: line {error.lineno}: not JSON ({error.msg})") from None
+
+
+def write_parquet(path: str | Path, table: pa.Table, metadata: dict[str, str] | None = None) -> None:
+    """Write one Parquet file atomically; `metadata` joins the schema's key-value metadata."""
+    merged = {**(table.schema.metadata or {}), **{k.encode(): v.encode() for k, v in (metadata or {}).items()}}
+    with replacing(path) as temporary:
+        pq.write_table(table.replace_schema_metadata(merged or None), temporary, compression="zstd")
+
+
+def parquet_files(path: str | Path) -> list[Path]:
+    """The Parquet files under `path` (one file, or a directory of parts) in name order."""
+    place = Path(path)
+    found = sorted(place.glob("*.parquet")) if place.is_dir() else [place]
+    if not found or not found[0].is_file():
+        raise InputError(f"{path}: no Parquet file there")
+    return found
+
+
+def read_parquet(path: str | Path, columns: list[str] | None = None) -> pa.Table:
+    """Read a Parquet file, or the parts of a directory in order, as one table."""
+    files = parquet_files(path)
+    try:
+        return pa.concat_tables([pq.read_table(file, columns=columns) for file in files])
+    except pa.ArrowInvalid as error:
+        raise InputError(f"{path}: not a Parquet file ({str(error).splitlines()[0]})") from None
+
+
+def sha256(path: str | Path) -> str:
+    """Hex digest of a file's bytes."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
