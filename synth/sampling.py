@@ -1,0 +1,107 @@
+"""Samples of any length to Parquet shards, in flat memory.
+
+Rows come in blocks that depend on (seed, block number) alone. A shard is a run of whole blocks, so the rows
+are the same for any number of shards and for any worker that makes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from synth.errors import InputError
+from synth.storage import replacing
+from synth.synthesizer import BLOCK, Synthesizer
+
+ROW_GROUP = 8  # blocks per Parquet row group
+
+
+def part_name(shard: int, shards: int) -> str:
+    """File name of one shard, for example part-00000-of-00004.parquet."""
+    return f"part-{shard:05d}-of-{shards:05d}.parquet"
+
+
+def shard_blocks(rows: int, shard: int, shards: int) -> range:
+    """Numbers of the blocks that shard `shard` of `shards` holds."""
+    blocks = -(-rows // BLOCK)
+    return range(shard * blocks // shards, (shard + 1) * blocks // shards)
+
+
+def write_samples(
+    synthesizer: Synthesizer,
+    rows: int,
+    out: str | Path,
+    *,
+    seed: int | None = None,
+    shards: int = 1,
+    on_rows: Callable[[int], None] | None = None,
+) -> None:
+    """Write `rows` rows as a directory of part files; `out` is replaced as a whole when all are there.
+
+    on_rows: called with the number of rows written so far
+    """
+    _check(rows, shards)
+    with replacing(out) as temporary:
+        temporary.mkdir()
+        done = 0
+        for shard in range(shards):
+            for count in _write(synthesizer, rows, temporary / part_name(shard, shards), seed, shard, shards):
+                done += count
+                if on_rows is not None:
+                    on_rows(done)
+
+
+def write_shard(
+    synthesizer: Synthesizer,
+    rows: int,
+    out: str | Path,
+    *,
+    shard: int = 0,
+    shards: int = 1,
+    seed: int | None = None,
+    on_rows: Callable[[int], None] | None = None,
+) -> None:
+    """Write one shard of a sample of `rows` rows to the file `out`, atomically."""
+    _check(rows, shards)
+    if not 0 <= shard < shards:
+        raise InputError(f"shard: expected 0 to {shards - 1} of {shards}, found {shard}")
+    with replacing(out) as temporary:
+        done = 0
+        for count in _write(synthesizer, rows, temporary, seed, shard, shards):
+            done += count
+            if on_rows is not None:
+                on_rows(done)
+
+
+def _check(rows: int, shards: int) -> None:
+    if rows < 1:
+        raise InputError(f"rows: expected 1 or more, found {rows}")
+    if shards < 1:
+        raise InputError(f"shards: expected 1 or more, found {shards}")
+
+
+def _write(
+    synthesizer: Synthesizer, rows: int, path: Path, seed: int | None, shard: int, shards: int
+) -> Iterator[int]:
+    schema = synthesizer.schema_.arrow_schema
+    facts = {
+        "synthetic": "true",
+        "generator": f"synth {synthesizer.model}",
+        "seed": str(synthesizer.seed if seed is None else seed),
+        "version": version("synth"),
+    }
+    metadata = {**(schema.metadata or {}), **{key.encode(): value.encode() for key, value in facts.items()}}
+    blocks = shard_blocks(rows, shard, shards)
+    with pq.ParquetWriter(path, schema.with_metadata(metadata), compression="zstd") as writer:
+        for start in range(blocks.start, blocks.stop, ROW_GROUP):
+            group = [
+                synthesizer.block(index, seed=seed).slice(0, rows - index * BLOCK)
+                for index in range(start, min(start + ROW_GROUP, blocks.stop))
+            ]
+            table = pa.concat_tables(group)
+            writer.write_table(table.replace_schema_metadata(metadata))
+            yield table.num_rows

@@ -1,0 +1,203 @@
+"""Tables from where users keep them: CSV, Parquet, anything fsspec opens, SQL databases."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import re
+from collections import Counter
+from pathlib import Path
+
+import fsspec
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from synth.errors import InputError
+
+NULLS = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "<NA>"]
+DELIMITERS = ",;\t|"
+INTEGER = r"^[+-]?(0|[1-9][0-9]*)$"
+FLOAT = r"^[+-]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?$|^[+-]?(inf|Inf|Infinity|infinity)$"
+BOOLEAN = r"^(true|false|True|False|TRUE|FALSE)$"
+SQL = re.compile(r"(sqlite|postgresql|mysql|mariadb|mssql|oracle|duckdb)(\+\w+)?://")
+
+
+def is_sql(location: str) -> bool:
+    """Whether a location is an SQLAlchemy URL of a database."""
+    return SQL.match(location) is not None
+
+
+def read_table(
+    location: str | Path,
+    *,
+    table: str | None = None,
+    columns: tuple[str, ...] | None = None,
+    delimiter: str | None = None,
+    encoding: str = "utf-8",
+    comment: str | None = None,
+    strip: str | None = None,
+) -> pa.Table:
+    """Read a CSV or Parquet file, a directory of Parquet parts, an fsspec URL or an SQL table.
+
+    Text in a CSV becomes int64, float64 or bool where every value reads as one; codes with leading zeros
+    stay text, an unquoted empty field is null and a quoted one the empty string. The other arguments are
+    those of `synth.config.Source`. InputError names the file, and the line where one is broken.
+    """
+    name = str(location)
+    if is_sql(name):
+        return _read_sql(name, table)
+    if Path(name).is_dir():
+        files = sorted(Path(name).glob("*.parquet"))
+        if not files:
+            raise InputError(f"{name}: a folder without Parquet files")
+        return pa.concat_tables([read_table(file) for file in files])
+    raw = _read_bytes(name)
+    if not raw:
+        raise InputError(f"{name}: the file is empty; expected a CSV with a header line or Parquet")
+    if raw[:4] == b"PAR1":
+        return _read_parquet(raw, name)
+    text = _comment_free(_decode(raw, name, encoding), comment)
+    result = _read_csv(text, name, columns, delimiter)
+    if strip is not None:
+        result = _stripped(result, strip)
+    return pa.table([_typed(column) for column in result.columns], names=result.column_names)
+
+
+def _read_bytes(name: str) -> bytes:
+    try:
+        with fsspec.open(name, "rb") as file:
+            return bytes(file.read())
+    except FileNotFoundError:
+        raise InputError(f"{name}: no such file") from None
+    except (OSError, ValueError, ImportError) as error:
+        raise InputError(f"{name}: cannot be read ({str(error).splitlines()[0]})") from None
+
+
+def _read_parquet(raw: bytes, name: str) -> pa.Table:
+    try:
+        result = pq.read_table(pa.BufferReader(raw))
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{name}: broken Parquet ({str(error).splitlines()[0]})") from None
+    _check_names(result.column_names, name)
+    return result
+
+
+def _read_sql(url: str, table: str | None) -> pa.Table:
+    import pandas as pd
+    import sqlalchemy as sa
+
+    from synth.frames import from_pandas
+
+    if table is None:
+        raise InputError("an SQL source needs the name of a table")
+    try:
+        engine = sa.create_engine(os.path.expandvars(url))
+        with engine.connect() as connection:
+            frame = pd.read_sql_table(table, connection, dtype_backend="pyarrow")
+    except (sa.exc.SQLAlchemyError, ValueError, ImportError) as error:
+        where = sa.engine.make_url(url).render_as_string(hide_password=True)
+        raise InputError(f"{where}: table {table!r} cannot be read ({type(error).__name__})") from None
+    return from_pandas(frame)
+
+
+def _decode(raw: bytes, name: str, encoding: str) -> str:
+    if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        encoding = "utf-16"
+    elif b"\0" in raw[:65536]:
+        raise InputError(f"{name}: binary content; expected CSV text or Parquet")
+    try:
+        return raw.decode(encoding).removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        found = f"byte 0x{raw[error.start]:02x} in line {line}"
+        raise InputError(f"{name}: {found} is not {encoding}; save it as UTF-8 or declare the encoding") from None
+    except LookupError:
+        raise InputError(f"{name}: encoding {encoding!r} is unknown") from None
+
+
+def _comment_free(text: str, comment: str | None) -> str:
+    if comment is None:
+        return text
+    return "".join(line for line in text.splitlines(keepends=True) if not line.startswith(comment))
+
+
+def _sniff(header: str) -> str:
+    counts = {delimiter: header.count(delimiter) for delimiter in DELIMITERS}
+    best = max(counts, key=lambda delimiter: counts[delimiter])
+    return best if counts[best] else ","
+
+
+def _check_names(names: list[str], name: str) -> None:
+    for index, column in enumerate(names):
+        if not column:
+            raise InputError(f"{name}: column {index + 1} has no name in the header")
+    twice = [column for column, count in Counter(names).items() if count > 1]
+    if twice:
+        raise InputError(f"{name}: column {twice[0]!r} stands twice in the header; names must be unique")
+
+
+def _read_csv(text: str, name: str, columns: tuple[str, ...] | None, delimiter: str | None) -> pa.Table:
+    first = next((line for line in io.StringIO(text) if line.strip()), "")
+    delimiter = delimiter or _sniff(first)
+    names = list(columns) if columns else next(csv.reader(io.StringIO(text), delimiter=delimiter), [])
+    if not names:
+        raise InputError(f"{name}: no header line; expected a CSV or Parquet")
+    _check_names(names, name)
+    broken: list[pa.csv.InvalidRow] = []
+
+    def handle(row: pa.csv.InvalidRow) -> str:
+        broken.append(row)
+        return "skip"
+
+    try:
+        result = pa.csv.read_csv(
+            pa.BufferReader(text.encode("utf-8")),
+            read_options=pa.csv.ReadOptions(use_threads=False, column_names=names, skip_rows=0 if columns else 1),
+            parse_options=pa.csv.ParseOptions(
+                delimiter=delimiter, newlines_in_values=True, invalid_row_handler=handle
+            ),
+            convert_options=pa.csv.ConvertOptions(
+                column_types=dict.fromkeys(names, pa.string()),
+                null_values=NULLS,
+                strings_can_be_null=True,
+                quoted_strings_can_be_null=False,
+            ),
+        )
+    except pa.ArrowInvalid as error:
+        raise InputError(f"{name}: not a CSV ({str(error).splitlines()[0]})") from None
+    if broken:
+        row = broken[0]
+        found = f"{row.actual_columns} fields where {row.expected_columns} are expected"
+        raise InputError(f"{name}: line {_line_of(text, delimiter, row)} has {found}")
+    if result.num_rows == 0:
+        raise InputError(f"{name}: a header without rows")
+    return result
+
+
+def _line_of(text: str, delimiter: str, broken: pa.csv.InvalidRow) -> int:
+    """The line on which the first row with a wrong number of fields ends (rows may span lines)."""
+    reader = csv.reader(io.StringIO(text), delimiter=delimiter)
+    return next((reader.line_num for row in reader if len(row) == broken.actual_columns), 0)
+
+
+def _stripped(table: pa.Table, characters: str) -> pa.Table:
+    columns = [pc.utf8_trim(column, characters=characters) for column in table.columns]
+    return pa.table(columns, names=table.column_names)
+
+
+def _typed(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The narrowest of bool, int64 and float64 that every text value reads as, else the text."""
+    values = pc.drop_null(column)
+    if len(values) == 0:
+        return pa.chunked_array([pa.nulls(len(column))])
+    trimmed = pc.utf8_trim_whitespace(column)
+    for pattern, dtype in ((BOOLEAN, pa.bool_()), (INTEGER, pa.int64()), (FLOAT, pa.float64())):
+        if pc.all(pc.match_substring_regex(trimmed, pattern)).as_py():
+            try:
+                return pc.replace_substring_regex(trimmed, r"^\+", "").cast(dtype)
+            except pa.ArrowInvalid:  # an integer past 64 bits stays text, digit for digit
+                return column
+    return column

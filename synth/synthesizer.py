@@ -1,0 +1,240 @@
+"""Schema, codec and model as one object that is fitted, sampled, saved and loaded."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import safetensors.torch
+import torch
+from pydantic import ValidationError
+
+from synth import models, training
+from synth.codecs.table import TableCodec
+from synth.config import first_problem
+from synth.detection import detect
+from synth.errors import ConfigError, FormatError, InputError, SynthError
+from synth.frames import from_pandas, to_pandas
+from synth.models.base import GenerativeModel, TrainingConfig
+from synth.schema import Schema
+from synth.storage import read_json, replacing, write_json
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+log = logging.getLogger(__name__)
+
+FORMAT_VERSION = 1
+WEIGHTS = "model.safetensors"
+DESCRIPTION = "synthesizer.json"
+BLOCK = 8192  # rows per block: part of what a seed means, so never a setting
+
+
+class Synthesizer:
+    """A generative model of one dataset.
+
+    model: name of a family, see `synth.models.available`
+    seed: root of all randomness of the fit, and the default of `sample`
+    device: "auto" (a GPU where there is one), "cpu" or "cuda"
+    max_minutes: bound on the wall time of training; the best state so far is kept
+    config: the family's hyper-parameters by name; the rest keep their defaults
+
+    Fitted: `schema_`, `codec_`, `model_`, `history_`.
+    """
+
+    def __init__(
+        self,
+        model: str = "autoregressive",
+        *,
+        seed: int = 0,
+        device: str = "auto",
+        max_minutes: float | None = None,
+        **config: Any,
+    ) -> None:
+        self.model = model
+        self.seed = seed
+        self.device = device
+        self.max_minutes = max_minutes
+        self.config = config
+        self._settings = configure(model, config)
+        if max_minutes is not None and not max_minutes > 0:
+            raise ConfigError(f"max_minutes: expected a positive number, found {max_minutes}")
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:  # noqa: ARG002 - scikit-learn's signature
+        """Constructor arguments by name."""
+        own = {"model": self.model, "seed": self.seed, "device": self.device, "max_minutes": self.max_minutes}
+        return {**own, **self.config}
+
+    def set_params(self, **params: Any) -> Synthesizer:
+        """Change constructor arguments; returns self."""
+        self.__init__(**{**self.get_params(), **params})  # type: ignore[misc]
+        return self
+
+    def fit(
+        self,
+        data: pd.DataFrame | pa.Table,
+        *,
+        schema: Schema | None = None,
+        target: str | None = None,
+        checkpoint: str | Path | None = None,
+        on_epoch: Callable[[training.Epoch], None] | None = None,
+    ) -> Synthesizer:
+        """Learn the rows of `data`, which is not changed.
+
+        schema: what `synth.detection.detect` would find, where it is known already
+        target: column to be modelled first and stratified by; part of `schema` where that is given
+        checkpoint: directory that keeps the state of an unfinished training; a later call with the same data,
+            configuration and code goes on from there. It is left to the caller to remove it
+        Raises InputError for data that cannot be learnt, TrainingError for a loss that turns non-finite.
+        """
+        table = data if isinstance(data, pa.Table) else from_pandas(data)
+        self.schema_ = schema if schema is not None else detect(table, target=target)
+        if table.column_names != self.schema_.names:
+            raise InputError(f"columns {table.column_names} differ from the schema's {self.schema_.names}")
+        self.codec_ = TableCodec.fit(table, self.schema_, self.seed)
+        arrays = self.codec_.encode(table)
+        self.model_ = self._build()
+        self.history_ = training.train(
+            self.model_,
+            arrays,
+            seed=self.seed,
+            device=torch_device(self.device),
+            max_minutes=self.max_minutes,
+            checkpoint=None if checkpoint is None else Path(checkpoint),
+            fingerprint=_fingerprint(self.model, self._settings, self.seed, arrays),
+            on_epoch=on_epoch,
+        )
+        return self
+
+    def sample(self, rows: int, *, seed: int | None = None) -> pd.DataFrame:
+        """Draw exactly `rows` rows as a pandas frame with the dtypes of the source.
+
+        The same seed gives the same rows, and the first n rows of a longer sample are those of a shorter one.
+        """
+        return to_pandas(self.sample_table(rows, seed=seed))
+
+    def sample_table(self, rows: int, *, seed: int | None = None) -> pa.Table:
+        """As `sample`, as an Arrow table."""
+        if rows < 0:
+            raise InputError(f"rows: expected 0 or more, found {rows}")
+        blocks = [self.block(index, seed=seed) for index in range(-(-rows // BLOCK))]
+        table = pa.concat_tables(blocks) if blocks else self._fitted().schema_.arrow_schema.empty_table()
+        return table.slice(0, rows)
+
+    def block(self, index: int, *, seed: int | None = None) -> pa.Table:
+        """Rows index * BLOCK up to (index + 1) * BLOCK, from the seed sequence (seed, index)."""
+        self._fitted()
+        root = self.seed if seed is None else seed
+        tokens_seed, values_seed = np.random.SeedSequence([root, index]).spawn(2)
+        generator = torch.Generator().manual_seed(int(tokens_seed.generate_state(1, np.uint64)[0] >> 1))
+        with torch.inference_mode():
+            tensors = self.model_.sample(BLOCK, generator)
+        arrays = {name: tensor.cpu().numpy() for name, tensor in tensors.items()}
+        rows = range(index * BLOCK, (index + 1) * BLOCK)
+        return self.codec_.decode(arrays, rows=rows, rng=np.random.default_rng(values_seed))
+
+    def save(self, path: str | Path) -> None:
+        """Write a directory with `model.safetensors` and `synthesizer.json`, atomically. Nothing is pickled."""
+        self._fitted()
+        with replacing(path) as temporary:
+            temporary.mkdir()
+            tensors = {name: t.detach().cpu().contiguous() for name, t in self.model_.state_dict().items()}
+            safetensors.torch.save_file(tensors, temporary / WEIGHTS)
+            write_json(temporary / DESCRIPTION, self._description())
+
+    def _description(self) -> dict[str, Any]:
+        return {
+            "format_version": FORMAT_VERSION,
+            "versions": {name: version(name) for name in ("synth", "torch", "pyarrow")},
+            "model": self.model,
+            "config": self._settings.model_dump(mode="json"),
+            "seed": self.seed,
+            "max_minutes": self.max_minutes,
+            "privacy": None,
+            "schema": self.schema_.model_dump(mode="json"),
+            "codec": self.codec_.state(),
+            "history": self.history_.as_dict(),
+        }
+
+    @classmethod
+    def load(cls, path: str | Path, *, device: str = "auto") -> Synthesizer:
+        """Read what `save` wrote, on any machine; FormatError where it is damaged or of another version."""
+        place = Path(path)
+        if not place.is_dir():
+            raise InputError(f"{path}: no model directory there")
+        content = read_json(place / DESCRIPTION)
+        found = content.get("format_version") if isinstance(content, dict) else None
+        if found != FORMAT_VERSION:
+            raise FormatError(f"{path}: model format {found!r} is unknown; this version reads {FORMAT_VERSION}")
+        try:
+            synthesizer = cls(
+                content["model"],
+                seed=content["seed"],
+                device=device,
+                max_minutes=content["max_minutes"],
+                **content["config"],
+            )
+            synthesizer.schema_ = Schema.model_validate(content["schema"])
+            synthesizer.codec_ = TableCodec.from_state(content["codec"], synthesizer.schema_)
+            synthesizer.history_ = training.History.from_dict(content["history"])
+            synthesizer.model_ = synthesizer._build()
+            synthesizer.model_.load_state_dict(safetensors.torch.load_file(place / WEIGHTS))
+        except SynthError:
+            raise
+        except Exception as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise FormatError(f"{path}: damaged model ({reason})") from None
+        synthesizer.model_.to(torch_device(device)).eval()
+        return synthesizer
+
+    def _build(self) -> GenerativeModel:
+        generator = torch.Generator().manual_seed(self.seed)
+        built: GenerativeModel = models.family(self.model).Model(self._settings, self.codec_.layout, generator)
+        return built
+
+    def _fitted(self) -> Synthesizer:
+        if not hasattr(self, "model_"):
+            raise InputError("the synthesizer is not fitted; call fit(data) or load(path) first")
+        return self
+
+
+def configure(model: str, config: Mapping[str, Any]) -> TrainingConfig:
+    """The family's `Config` from plain values; ConfigError names an unknown key with those that there are."""
+    kind: type[TrainingConfig] = models.family(model).Config
+    unknown = sorted(set(config) - set(kind.model_fields))
+    if unknown:
+        raise ConfigError(f"{model}: unknown key {unknown[0]!r}; there are: {', '.join(sorted(kind.model_fields))}")
+    try:
+        return kind.model_validate(dict(config))
+    except ValidationError as error:
+        raise ConfigError(f"{model}: {first_problem(error)}") from None
+
+
+def torch_device(name: str) -> torch.device:
+    """The torch device called so; "auto" takes a GPU where there is one."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("device: 'cuda' was asked for and this machine has none; use 'cpu' or 'auto'")
+    if name not in ("cpu", "cuda"):
+        raise ConfigError(f"device: expected auto, cpu or cuda, found {name!r}")
+    return torch.device(name)
+
+
+def _fingerprint(
+    model: str, settings: TrainingConfig, seed: int, arrays: Mapping[str, np.ndarray[Any, Any]]
+) -> str:
+    """Digest of all that a training depends on: code, configuration, seed and data."""
+    digest = hashlib.sha256(f"{model} {settings.model_dump_json()} {seed} {torch.__version__}".encode())
+    for module in (models.family(model), models.base, training):
+        digest.update(Path(str(module.__file__)).read_bytes())
+    for name, array in sorted(arrays.items()):
+        digest.update(f"{name} {array.dtype} {array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
