@@ -6,6 +6,8 @@ import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -15,6 +17,7 @@ from synth.errors import SynthError
 
 log = logging.getLogger(__name__)
 stderr = Console(stderr=True)
+PathOption = Annotated[Path, typer.Option()]
 
 
 def application(help: str | None = None) -> typer.Typer:  # noqa: A002 - typer's own word

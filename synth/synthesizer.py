@@ -45,7 +45,7 @@ class Synthesizer:
     max_minutes: bound on the wall time of training; the best state so far is kept
     config: the family's hyper-parameters by name; the rest keep their defaults
 
-    Fitted: `schema_`, `codec_`, `model_`, `history_`.
+    Fitted: `schema_`, `codec_`, `model_`, `training_` (the training curve), and after `fit` also `history_`.
     """
 
     def __init__(
@@ -110,6 +110,7 @@ class Synthesizer:
             fingerprint=_fingerprint(self.model, self._settings, self.seed, arrays),
             on_epoch=on_epoch,
         )
+        self.training_ = self.history_.curve()
         return self
 
     def sample(self, rows: int, *, seed: int | None = None) -> pd.DataFrame:
@@ -159,7 +160,7 @@ class Synthesizer:
             "privacy": None,
             "schema": self.schema_.model_dump(mode="json"),
             "codec": self.codec_.state(),
-            "history": self.history_.as_dict(),
+            "training": self.training_,
         }
 
     @classmethod
@@ -182,7 +183,7 @@ class Synthesizer:
             )
             synthesizer.schema_ = Schema.model_validate(content["schema"])
             synthesizer.codec_ = TableCodec.from_state(content["codec"], synthesizer.schema_)
-            synthesizer.history_ = training.History.from_dict(content["history"])
+            synthesizer.training_ = content["training"]
             synthesizer.model_ = synthesizer._build()
             synthesizer.model_.load_state_dict(safetensors.torch.load_file(place / WEIGHTS))
         except SynthError:

@@ -1,0 +1,1 @@
+"""The stages: one thin entry point each, from files to files."""

@@ -1,0 +1,20 @@
+"""evaluate: measure quality, diversity and privacy beside floors and trivial generators."""
+
+from __future__ import annotations
+
+from synth import evaluation
+from synth.config import load_params
+from synth.console import PathOption, stage
+from synth.evaluation.tables import load_tables
+from synth.storage import write_json
+
+
+def main(run: str, prepared: PathOption, samples: PathOption, out: PathOption, distributions: PathOption) -> None:  # noqa: ARG001
+    """Write the figures, and the histograms that the report draws."""
+    data = load_tables(prepared, samples)
+    write_json(out, evaluation.evaluate(data, seed=load_params().seed))
+    write_json(distributions, evaluation.distributions(data))
+
+
+if __name__ == "__main__":
+    stage(main)

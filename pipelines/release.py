@@ -1,0 +1,40 @@
+"""release: put the samples out with card, provenance and checksums, or refuse to."""
+
+from __future__ import annotations
+
+from synth.config import load_params
+from synth.console import PathOption, stage
+from synth.gate import Verdict
+from synth.release import CardInfo, provenance, release
+from synth.schema import Schema
+from synth.storage import read_json
+
+
+def main(
+    run: str, prepared: PathOption, build: PathOption, metrics: PathOption, report: PathOption, out: PathOption
+) -> None:
+    """Write the release folder; exit 1 with the reasons where the gate was not passed."""
+    params = load_params()
+    dataset = params.dataset(params.run(run).dataset)
+    release(
+        out,
+        samples=build / "samples",
+        schema=Schema.load(prepared / "schema.json"),
+        verdict=Verdict.from_dict(read_json(build / "verdict.json")),
+        metrics=read_json(metrics / "evaluate.json"),
+        lift=read_json(metrics / "lift.json"),
+        validation=read_json(build / "validation.json"),
+        report=report,
+        card=CardInfo(
+            name=run,
+            title=dataset.title or params.run(run).dataset,
+            licence=dataset.licence,
+            citation=dataset.citation,
+            target=dataset.target,
+        ),
+        provenance=provenance(run, params, read_json(prepared / "source.json")),
+    )
+
+
+if __name__ == "__main__":
+    stage(main)

@@ -1,0 +1,27 @@
+"""sample: draw the synthetic rows of a run to Parquet shards."""
+
+from __future__ import annotations
+
+from synth.config import load_params
+from synth.console import PathOption, progress, stage
+from synth.evaluation.speed import Stopwatch
+from synth.sampling import write_samples
+from synth.storage import write_json
+from synth.synthesizer import Synthesizer
+
+
+def main(run: str, model: PathOption, out: PathOption, metrics: PathOption) -> None:
+    """Write the part files and what the sampling cost."""
+    params = load_params()
+    synthesizer = Synthesizer.load(model, device=params.run(run).device)
+    rows = params.sample.rows or synthesizer.schema_.rows
+    with Stopwatch() as watch, progress(f"sample {run}", rows) as advance:
+        write_samples(
+            synthesizer, rows, out, seed=params.seed, shards=params.sample.shards, on_rows=lambda done: advance(done, "")
+        )
+    cost = watch.as_dict()
+    write_json(metrics, {"sample": cost, "rows": rows, "rows_per_second": round(rows / cost["wall_seconds"], 1)})
+
+
+if __name__ == "__main__":
+    stage(main)

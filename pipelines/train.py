@@ -1,0 +1,47 @@
+"""train: fit the run's model on the training rows, going on from its checkpoint where one is there."""
+
+from __future__ import annotations
+
+import logging
+import pandas as pd
+
+from synth.config import load_params
+from synth.console import PathOption, progress, stage
+from synth.evaluation.speed import Stopwatch
+from synth.schema import Schema
+from synth.storage import read_parquet, replacing, write_json
+from synth.synthesizer import Synthesizer
+from synth.training import Epoch
+
+log = logging.getLogger(__name__)
+
+
+def main(run: str, prepared: PathOption, out: PathOption, checkpoint: PathOption, curve: PathOption, metrics: PathOption) -> None:
+    """Write the model directory, the training curve and what the fit cost."""
+    params = load_params()
+    settings = params.run(run)
+    synthesizer = Synthesizer(
+        settings.model,
+        seed=params.seed,
+        device=settings.device,
+        max_minutes=settings.max_minutes,
+        **params.hyperparameters(settings),
+    )
+    table = read_parquet(prepared / "train.parquet")
+    schema = Schema.load(prepared / "schema.json")
+    with Stopwatch() as watch, progress(f"train {run}", synthesizer.epochs) as advance:
+
+        def on_epoch(epoch: Epoch) -> None:
+            advance(epoch.number, f"validation loss {epoch.validation_loss:.4f}")
+
+        synthesizer.fit(table, schema=schema, checkpoint=checkpoint, on_epoch=on_epoch)
+    history = synthesizer.history_
+    log.info("%s: stopped by %s after %d epochs", run, history.stopped, len(history.epochs))
+    with replacing(curve) as temporary:
+        pd.DataFrame(history.as_dict()["epochs"]).drop(columns="seconds").to_csv(temporary, index=False)
+    write_json(metrics, {"fit": watch.as_dict(), "epochs": len(history.epochs), "rows": table.num_rows})
+    synthesizer.save(out)
+
+
+if __name__ == "__main__":
+    stage(main)
