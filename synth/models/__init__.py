@@ -15,7 +15,7 @@ def available() -> list[str]:
 
 
 def family(name: str) -> ModuleType:
-    """The module of a family, with its `Config` and `Model`; ConfigError lists the names where there is none."""
+    """The module of a family, with its `Config` and `Model`; ConfigError lists the names if there is none."""
     if name not in available():
         raise ConfigError(f"model {name!r} is unknown; there are: {', '.join(available())}")
     return importlib.import_module(f"{__name__}.{name}")

@@ -24,6 +24,7 @@ class TrainingConfig(BaseModel):
     """How the one training loop treats a model; families override the defaults.
 
     epochs: passes over the training rows at most
+    min_steps: optimisation steps at least; few rows are passed over several times an epoch
     batch_size: rows per step
     learning_rate: peak of the schedule (linear warm-up, cosine decay)
     weight_decay: AdamW's, on matrices only
@@ -39,6 +40,7 @@ class TrainingConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     epochs: int = Field(16, ge=1)
+    min_steps: int = Field(400, ge=0)
     batch_size: int = Field(512, ge=1)
     learning_rate: float = Field(2e-3, gt=0)
     weight_decay: float = Field(0.05, ge=0)
@@ -52,11 +54,16 @@ class TrainingConfig(BaseModel):
 
 
 class GenerativeModel(nn.Module, ABC):
-    """Base of all families. Subclasses take `(config, layout, generator)` and draw initial weights from it."""
+    """Base of all families; initial weights are drawn from the generator alone."""
 
     modalities: ClassVar[tuple[str, ...]] = ("table",)
 
-    def __init__(self, config: TrainingConfig, layout: TableLayout, generator: torch.Generator) -> None:
+    def __init__(
+        self,
+        config: TrainingConfig,
+        layout: TableLayout,
+        generator: torch.Generator,  # noqa: ARG002 - the signature that every family shares
+    ) -> None:
         super().__init__()
         self.config = config
         self.layout = layout

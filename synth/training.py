@@ -1,0 +1,399 @@
+"""The one training loop: batches, averaged weights, early stopping, checkpoints and resuming.
+
+Every random number of step i comes from a generator seeded by (seed, stream, i), so a resumed run needs no
+generator's state and ends in the bytes of an uninterrupted one. Nothing touches the global generators.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import logging
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from synth.errors import InputError, TrainingError
+from synth.models.base import GenerativeModel, TrainingConfig
+from synth.storage import replacing
+
+log = logging.getLogger(__name__)
+
+Stopped = Literal["finished", "patience", "max_minutes"]
+SPLIT, ORDER, NOISE, VALIDATION = range(4)  # streams of random numbers
+CHECKPOINT_FILE = "state.safetensors"
+VALIDATION_ROWS = 4096  # rows validated at once
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One pass over the training rows (several where the rows are few).
+
+    number: counted from 1
+    steps: optimisation steps since the start of the training
+    train_loss: mean over the epoch's rows of the loss while training (dropout on)
+    validation_loss: loss of the averaged weights on the validation rows, None where there are none
+    seconds: wall time since the start of the training, earlier runs that were resumed included
+    learning_rate: of the epoch's last step
+    """
+
+    number: int
+    steps: int
+    train_loss: float
+    validation_loss: float | None
+    seconds: float
+    learning_rate: float
+
+
+@dataclass(frozen=True)
+class History:
+    """What a training did; `rows` counts the training and the validation rows."""
+
+    epochs: tuple[Epoch, ...]
+    stopped: Stopped
+    steps: int
+    rows: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON can hold it."""
+        return {**asdict(self), "epochs": [asdict(epoch) for epoch in self.epochs]}
+
+    @classmethod
+    def from_dict(cls, state: Mapping[str, Any]) -> History:
+        """What `as_dict` gave."""
+        return cls(**{**state, "epochs": tuple(Epoch(**epoch) for epoch in state["epochs"])})
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How rows become steps: `passes` permutations an epoch, each cut into `batches` of equal size (+-1)."""
+
+    rows: int
+    batches: int
+    passes: int
+    epochs: int
+
+    @classmethod
+    def make(cls, rows: int, config: TrainingConfig, validated: bool) -> Plan:
+        """Few rows are passed over several times an epoch, only where validation rows guard the result."""
+        batches = math.ceil(rows / config.batch_size)
+        wanted = math.ceil(config.min_steps / config.epochs / batches) if validated else 1
+        return cls(rows, batches, max(wanted, 1), config.epochs)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimisation steps between two validations."""
+        return self.batches * self.passes
+
+    @property
+    def steps(self) -> int:
+        """Optimisation steps of the whole training."""
+        return self.steps_per_epoch * self.epochs
+
+    def batch(self, order: Tensor, step: int) -> Tensor:
+        """The row numbers of a step, out of its pass's permutation."""
+        i = step % self.batches
+        return order[i * self.rows // self.batches : (i + 1) * self.rows // self.batches]
+
+
+@dataclass
+class Progress:
+    """Where a training stands; with the tensors, all that a checkpoint holds."""
+
+    step: int = 0
+    seconds: float = 0.0
+    loss_sum: float = 0.0
+    row_sum: int = 0
+    best_epoch: int = 0
+    best_loss: float | None = None
+    epochs: list[Epoch] = field(default_factory=list)
+
+
+def train(
+    model: GenerativeModel,
+    arrays: Mapping[str, NDArray[Any]],
+    *,
+    seed: int,
+    device: torch.device,
+    max_minutes: float | None = None,
+    checkpoint: Path | None = None,
+    checkpoint_seconds: float = 10.0,
+    fingerprint: str = "",
+    on_epoch: Callable[[Epoch], None] | None = None,
+) -> History:
+    """Fit `model` to `arrays` (each (N, ...), the same N) by AdamW; leave it on `device` in its best state.
+
+    The best state is the averaged one (EMA) with the lowest loss on validation rows kept out of `arrays`;
+    where N is too small for any, the last. `max_minutes` bounds the wall time, that before a resume included,
+    and anneals the learning rate in time. With a `checkpoint` directory the state is saved every
+    `checkpoint_seconds`; a run of the same `fingerprint`, data size, seed and configuration resumes there to
+    the bytes of an uninterrupted run. The caller removes the directory once the result is safe.
+
+    Raises InputError for no rows or unequal lengths, TrainingError at a step whose loss is not finite.
+    """
+    tensors = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
+    lengths = {name: len(tensor) for name, tensor in tensors.items()}
+    rows = max(lengths.values(), default=0)
+    if not rows or set(lengths.values()) != {rows}:
+        raise InputError(f"training needs arrays of one length above 0, found {lengths}")
+    model.to(device)
+    if not sum(parameter.numel() for parameter in model.parameters()):
+        model.eval()
+        return History((), "finished", 0, rows)
+    run = Training(model, tensors, seed=seed, device=device, max_minutes=max_minutes)
+    store = Checkpoint(checkpoint, run.key(fingerprint)) if checkpoint else None
+    if store:
+        store.load(run)
+    stopped = run.fit(store, checkpoint_seconds, on_epoch)
+    return History(tuple(run.progress.epochs), stopped, run.progress.step, rows)
+
+
+class Training:
+    """One training under way: weights, averaged weights, optimiser, best state and progress."""
+
+    def __init__(
+        self,
+        model: GenerativeModel,
+        tensors: Mapping[str, Tensor],
+        *,
+        seed: int,
+        device: torch.device,
+        max_minutes: float | None,
+    ) -> None:
+        self.model = model
+        self.config = model.config
+        self.seed = seed
+        self.device = device
+        self.budget = math.inf if max_minutes is None else max_minutes * 60
+        rows = len(next(iter(tensors.values())))
+        kept = int(rows * self.config.validation_share)
+        order = torch.randperm(rows, generator=self.generator(SPLIT, 0, torch.device("cpu")))
+        self.validation = {name: tensor[order[:kept]].to(device) for name, tensor in tensors.items()}
+        self.training = {name: tensor[order[kept:]].to(device) for name, tensor in tensors.items()}
+        self.validation_rows = kept
+        self.plan = Plan.make(rows - kept, self.config, kept > 0)
+        self.averaged = copy.deepcopy(model).requires_grad_(False).eval()
+        self.best: dict[str, Tensor] | None = None
+        self.optimiser = make_optimiser(model)
+        self.progress = Progress()
+        self.started = time.monotonic()
+        self.order: tuple[int, Tensor] | None = None
+
+    def generator(self, stream: int, number: int, device: torch.device) -> torch.Generator:
+        """The generator of one step, pass or validation, made from (seed, stream, number) alone."""
+        state = np.random.SeedSequence([self.seed % 2**64, stream, number]).generate_state(2, np.uint32)
+        generator = torch.Generator(device)
+        generator.manual_seed(int(state[0]) << 31 | int(state[1]) >> 1)
+        return generator
+
+    def key(self, fingerprint: str) -> str:
+        """What a checkpoint must have been made of to be resumed here."""
+        shapes = {name: list(value.shape) for name, value in self.model.state_dict().items()}
+        family = type(self.model).__module__
+        parts = [fingerprint, family, self.seed, self.plan.rows, self.validation_rows, shapes]
+        return json.dumps([*parts, self.config.model_dump(mode="json")])
+
+    def fit(
+        self, store: Checkpoint | None, checkpoint_seconds: float, on_epoch: Callable[[Epoch], None] | None
+    ) -> Stopped:
+        """Step until the epochs, the patience or the time are used up; load the best state into the model."""
+        saved = time.monotonic()
+        while (stopped := self.verdict()) is None:
+            self.step()
+            if self.progress.step % self.plan.steps_per_epoch == 0:
+                self.finish_epoch(on_epoch)
+            if store and time.monotonic() - saved >= checkpoint_seconds:
+                store.save(self)
+                saved = time.monotonic()
+        if store:
+            store.save(self)
+        if self.progress.row_sum:
+            self.finish_epoch(on_epoch)
+        self.model.load_state_dict(self.best or self.averaged.state_dict())
+        self.model.eval()
+        return stopped
+
+    def verdict(self) -> Stopped | None:
+        """Why to stop before the next step, or None."""
+        progress = self.progress
+        if progress.step >= self.plan.steps:
+            return "finished"
+        if progress.best_epoch and len(progress.epochs) - progress.best_epoch >= self.config.patience:
+            return "patience"
+        return "max_minutes" if progress.step and self.elapsed() >= self.budget else None
+
+    def elapsed(self) -> float:
+        """Wall seconds of this run and of those that it resumed."""
+        return self.progress.seconds + time.monotonic() - self.started
+
+    def step(self) -> None:
+        """One optimisation step, and the averaged weights after it."""
+        progress, number = self.progress, self.progress.step
+        rows = self.plan.batch(self.permutation(number // self.plan.batches), number)
+        batch = {name: tensor[rows] for name, tensor in self.training.items()}
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.learning_rate()
+        self.model.train()
+        loss = optimise(self.model, self.optimiser, batch, self.generator(NOISE, number, self.device))
+        if not math.isfinite(loss):
+            raise TrainingError(
+                f"step {number + 1}: its loss or gradient is not finite (the last good checkpoint is kept); "
+                f"try a learning_rate below {self.config.learning_rate:g}"
+            )
+        progress.step += 1
+        progress.loss_sum += loss * len(rows)
+        progress.row_sum += len(rows)
+        # A short memory at first, so that the average forgets the initial weights.
+        decay = min(self.config.ema_decay, progress.step / (progress.step + 9))
+        with torch.no_grad():
+            for average, weight in zip(self.averaged.parameters(), self.model.parameters(), strict=True):
+                average.lerp_(weight, 1 - decay)
+            for mine, theirs in zip(self.averaged.buffers(), self.model.buffers(), strict=True):
+                mine.copy_(theirs)
+
+    def permutation(self, number: int) -> Tensor:
+        """The order of the rows in a pass, (N,) int64 on the device."""
+        if self.order is None or self.order[0] != number:
+            drawn = torch.randperm(
+                self.plan.rows, generator=self.generator(ORDER, number, torch.device("cpu"))
+            )
+            self.order = number, drawn.to(self.device)
+        return self.order[1]
+
+    def learning_rate(self) -> float:
+        """Linear warm-up to the peak, then a cosine to its final share; a short time budget hastens it."""
+        config, step = self.config, self.progress.step
+        warmup = min(config.warmup_steps, self.plan.steps // 10)
+        if step < warmup:
+            return config.learning_rate * (step + 1) / warmup
+        done = max((step - warmup) / max(self.plan.steps - warmup, 1), self.elapsed() / self.budget)
+        cosine = (1 + math.cos(math.pi * min(done, 1.0))) / 2
+        return config.learning_rate * (config.final_learning_rate + (1 - config.final_learning_rate) * cosine)
+
+    def finish_epoch(self, on_epoch: Callable[[Epoch], None] | None) -> None:
+        """Validate the averaged weights, keep them where they are the best so far, and write the history."""
+        progress = self.progress
+        validation = self.validate()
+        number = len(progress.epochs) + 1
+        if validation is None or progress.best_loss is None or validation < progress.best_loss:
+            progress.best_loss, progress.best_epoch = validation, number
+            self.best = {name: value.clone() for name, value in self.averaged.state_dict().items()}
+        rate = float(self.optimiser.param_groups[0]["lr"])
+        mean = progress.loss_sum / progress.row_sum
+        epoch = Epoch(number, progress.step, mean, validation, round(self.elapsed(), 3), rate)
+        progress.epochs.append(epoch)
+        progress.loss_sum, progress.row_sum = 0.0, 0
+        log.debug("epoch %d: train loss %.4f, validation loss %s", number, mean, validation)
+        if on_epoch:
+            on_epoch(epoch)
+
+    @torch.no_grad()
+    def validate(self) -> float | None:
+        """Mean loss of the averaged weights on the validation rows, with the same noise every time."""
+        if not self.validation_rows:
+            return None
+        generator = self.generator(VALIDATION, 0, self.device)
+        total = 0.0
+        for start in range(0, self.validation_rows, VALIDATION_ROWS):
+            batch = {
+                name: tensor[start : start + VALIDATION_ROWS] for name, tensor in self.validation.items()
+            }
+            total += float(self.averaged.loss(batch, generator)) * len(next(iter(batch.values())))
+        return total / self.validation_rows
+
+
+def make_optimiser(model: GenerativeModel) -> torch.optim.Optimizer:
+    """AdamW (Loshchilov & Hutter 2019) with weight decay on everything but biases and scales."""
+    config = model.config
+    named = list(model.named_parameters())
+    plain = [p for name, p in named if p.ndim < 2 or name.endswith("bias")]
+    matrices = [p for name, p in named if not (p.ndim < 2 or name.endswith("bias"))]
+    groups = [
+        {"params": matrices, "weight_decay": config.weight_decay},
+        {"params": plain, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=config.betas, fused=True)
+
+
+def optimise(
+    model: GenerativeModel,
+    optimiser: torch.optim.Optimizer,
+    batch: Mapping[str, Tensor],
+    generator: torch.Generator,
+) -> float:
+    """One clipped step down the gradient of `model.loss`. Returns the loss, or NaN with nothing changed."""
+    optimiser.zero_grad(set_to_none=True)
+    loss = model.loss(batch, generator)
+    value = float(loss.detach())
+    if not math.isfinite(value):
+        return math.nan
+    loss.backward()  # type: ignore[no-untyped-call]
+    norm = torch.nn.utils.clip_grad_norm_(model.parameters(), model.config.gradient_clip)
+    if not math.isfinite(float(norm)):
+        return math.nan
+    optimiser.step()
+    return value
+
+
+class Checkpoint:
+    """A directory with one safetensors file: the tensors of a `Training`, its progress in the header."""
+
+    def __init__(self, directory: Path, key: str) -> None:
+        self.directory = directory
+        self.path = directory / CHECKPOINT_FILE
+        self.key = key
+
+    def save(self, run: Training) -> None:
+        """Write the state atomically; a kill leaves the former one."""
+        tensors = {f"model/{name}": value for name, value in run.model.state_dict().items()}
+        tensors |= {f"average/{name}": value for name, value in run.averaged.state_dict().items()}
+        tensors |= {f"best/{name}": value for name, value in (run.best or {}).items()}
+        for name, parameter in run.model.named_parameters():
+            for key, value in run.optimiser.state[parameter].items():
+                tensors[f"optimiser/{name}/{key}"] = value
+        progress = {**asdict(run.progress), "seconds": run.elapsed()}
+        metadata = {"key": self.key, "progress": json.dumps(progress)}
+        self.directory.mkdir(parents=True, exist_ok=True)
+        for leftover in self.directory.glob(f".{CHECKPOINT_FILE}.*.partial"):
+            leftover.unlink()
+        with replacing(self.path) as temporary:
+            save_file({name: value.contiguous() for name, value in tensors.items()}, temporary, metadata)
+
+    def load(self, run: Training) -> None:
+        """Continue `run` from the stored state; one that is damaged or another run's is left aside."""
+        if not self.path.is_file():
+            return
+        try:
+            with safe_open(self.path, "pt", device=str(run.device)) as file:
+                metadata = file.metadata() or {}
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        except (SafetensorError, OSError) as error:
+            log.warning("%s cannot be read (%s); training starts anew", self.path, error)
+            return
+        if metadata.get("key") != self.key:
+            log.warning("%s belongs to another training; this one starts anew", self.path)
+            return
+        progress = json.loads(metadata["progress"])
+        progress["epochs"] = [Epoch(**epoch) for epoch in progress["epochs"]]
+        run.progress = Progress(**progress)
+        run.model.load_state_dict(under(tensors, "model/"))
+        run.averaged.load_state_dict(under(tensors, "average/"))
+        run.best = under(tensors, "best/") or None
+        for name, parameter in run.model.named_parameters():
+            run.optimiser.state[parameter] = under(tensors, f"optimiser/{name}/")
+        log.info("training resumes at step %d of %d", run.progress.step, run.plan.steps)
+
+
+def under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The entries whose names begin with `prefix`, without it."""
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
