@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from synth.errors import ConfigError
 from synth.schema import Kind
@@ -125,6 +126,16 @@ class Bound(Strict):
         return self
 
 
+GATE = {
+    "quality.shape_error": Bound(max=0.05),
+    "quality.trend_error": Bound(max=0.06),
+    "quality.c2st_auc": Bound(max=0.65),
+    "diversity.coverage": Bound(min=0.85),
+    "privacy.dcr_share": Bound(max=0.55),
+    "privacy.identical_excess": Bound(max=0.01),
+}
+
+
 class Params(Strict):
     """All of `params.yaml`."""
 
@@ -134,7 +145,7 @@ class Params(Strict):
     runs: dict[str, Run]
     sample: Sample = Sample()
     lift: Lift = Lift()
-    gate: dict[str, Bound] = {}
+    gate: dict[str, Bound] = GATE
 
     @model_validator(mode="after")
     def _names_agree(self) -> Params:
@@ -182,15 +193,20 @@ def first_problem(error: ValidationError) -> str:
 
 def load_params(path: str | Path = "params.yaml") -> Params:
     """Read and check `params.yaml`; ConfigError names the file and the first key that is wrong."""
+    return parse_params(read_text(path), str(path))
+
+
+def parse_params(text: str, origin: str) -> Params:
+    """Check the text of a configuration that comes from `origin` (named in errors)."""
     try:
-        content = yaml.safe_load(read_text(path))
-    except yaml.YAMLError as error:
+        content = YAML(typ="safe", pure=True).load(text)
+    except YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" line {mark.line + 1}:" if mark else ""
-        raise ConfigError(f"{path}:{where} not YAML ({getattr(error, 'problem', 'broken')})") from None
+        raise ConfigError(f"{origin}:{where} not YAML ({getattr(error, 'problem', 'broken')})") from None
     if not isinstance(content, dict):
-        raise ConfigError(f"{path}: expected a mapping with datasets and runs, found {type(content).__name__}")
+        raise ConfigError(f"{origin}: expected a mapping with datasets and runs, found {type(content).__name__}")
     try:
         return Params.model_validate(content)
     except ValidationError as error:
-        raise ConfigError(f"{path}: {first_problem(error)}") from None
+        raise ConfigError(f"{origin}: {first_problem(error)}") from None

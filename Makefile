@@ -1,0 +1,39 @@
+# Each target does all the set-up that it needs on a machine with Python 3.11 to 3.13, pip and git.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(CURDIR)/$(VENV)/bin
+READY := $(VENV)/.ready
+export PATH := $(BIN):$(PATH)
+export DVC_NO_ANALYTICS := 1
+export PYTHONUNBUFFERED := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: demo test lint docs airflow clean
+
+demo: $(READY)  ## source -> released dataset: fetch the data, run every stage, say where the report is
+	python -m pipelines.sources
+	dvc repro
+	python -m pipelines.summary
+
+test: $(READY)  ## all tests, with the coverage of the library
+	python -m pytest --cov --cov-report=term
+
+lint: $(READY)  ## style, types, formatting
+	ruff check .
+	ruff format --check .
+	mypy
+
+docs: $(READY)  ## the manual as a website in site/
+	mkdocs build --strict
+
+airflow: $(READY)  ## a local Airflow on loopback with the pools and a user
+	python -m pipelines.airflow
+
+$(READY): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	python -m pip install --quiet --constraint constraints.txt --editable ".[all]"
+	python -m pip check
+	touch $(READY)
+
+clean:  ## remove what the stages made; the data and the environment stay
+	rm -rf build reports release metrics .airflow site

@@ -1,0 +1,279 @@
+"""The `synth` command: the stages' verbs on the user's own files."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from ruamel.yaml import YAML
+
+from synth.console import application, progress, run
+from synth.errors import ConfigError, InputError
+
+if TYPE_CHECKING:
+    from synth.evaluation.tables import Tables
+    from synth.schema import Schema
+    from synth.synthesizer import Synthesizer
+
+log = logging.getLogger(__name__)
+app = application("Learn a dataset, draw a synthetic one, prove what it is, release it.")
+
+Data = Annotated[str, typer.Argument(help="CSV, Parquet, a folder of Parquet parts, an fsspec or SQL URL")]
+Synthetic = Annotated[str, typer.Argument(help="Synthetic rows: a Parquet file or a folder of parts")]
+Table = Annotated[str | None, typer.Option(help="Table of an SQL source")]
+Target = Annotated[str | None, typer.Option(help="Column that a consumer would predict")]
+Train = Annotated[str, typer.Option(help="The rows that the model was fitted on")]
+Test = Annotated[str, typer.Option(help="Real rows that the model never saw")]
+Holdout = Annotated[str | None, typer.Option(help="Unseen real rows for privacy; the test rows by default")]
+Seed = Annotated[int, typer.Option(min=0, help="Root of all randomness")]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda")]
+Model = Annotated[Path, typer.Option(help="Model directory that `synth fit` wrote")]
+
+
+@app.command()
+def init(
+    data: Data,
+    name: Annotated[str | None, typer.Option(help="Name of the dataset; the file's by default")] = None,
+    target: Target = None,
+    table: Table = None,
+    model: Annotated[str, typer.Option(help="Family of the run")] = "autoregressive",
+    params: Annotated[Path, typer.Option(help="Configuration to add to")] = Path("params.yaml"),
+) -> None:
+    """Detect the schema of DATA and add a dataset and a run to params.yaml."""
+    from synth.models import family
+    from synth.project import add_run
+    from synth.sources import read_table
+
+    family(model)
+    schema = _detect(read_table(data, table=table), target)
+    added = add_run(params, data, schema=schema, name=name, table=table, model=model)
+    for column in schema.columns:
+        typer.echo(f"{column.name}: {column.kind}, {column.dtype}, {column.null_rate:.1%} null")
+    typer.echo(f"added dataset and run to {params}: {added}")
+
+
+@app.command()
+def fit(
+    data: Data,
+    out: Annotated[Path, typer.Option(help="Model directory to write")],
+    model: Annotated[str, typer.Option(help="Family, see `synth models`")] = "autoregressive",
+    set_: Annotated[list[str] | None, typer.Option("--set", help="Hyper-parameter as key=value; repeatable")] = None,
+    target: Target = None,
+    table: Table = None,
+    max_minutes: Annotated[float | None, typer.Option(help="Bound on training time; keeps the best so far")] = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+) -> None:
+    """Fit a model on DATA; an interrupted fit goes on where it stopped when it is called again."""
+    from synth.sources import read_table
+    from synth.storage import remove
+    from synth.synthesizer import Synthesizer
+
+    config = dict(_setting(text) for text in set_ or [])
+    synthesizer = Synthesizer(model, seed=seed, device=device, max_minutes=max_minutes, **config)
+    rows = read_table(data, table=table)
+    schema = _detect(rows, target)
+    checkpoint = out.with_name(f".{out.name}.checkpoint")
+    with progress("fit", synthesizer.epochs) as advance:
+        synthesizer.fit(
+            rows,
+            schema=schema,
+            checkpoint=checkpoint,
+            on_epoch=lambda epoch: advance(epoch.number, f"loss {epoch.train_loss:.4f}"),
+        )
+    synthesizer.save(out)
+    remove(checkpoint)
+    history = synthesizer.history_
+    typer.echo(f"{out}: {model}, {rows.num_rows} rows, {len(history.epochs)} epochs, stopped by {history.stopped}")
+
+
+@app.command()
+def sample(
+    model: Annotated[Path, typer.Argument(help="Model directory that `synth fit` wrote")],
+    rows: Annotated[int, typer.Option(min=1, help="Rows to draw, over all shards")],
+    out: Annotated[Path, typer.Option(help="A .parquet file, or a folder of parts")],
+    seed: Annotated[int | None, typer.Option(min=0, help="Root of all randomness; the model's by default")] = None,
+    shards: Annotated[int, typer.Option(min=1, help="Part files of a folder")] = 1,
+    shard: Annotated[str | None, typer.Option(help="Only this part, as 0/4; for several workers")] = None,
+    device: Device = "auto",
+) -> None:
+    """Draw synthetic rows from MODEL to Parquet: the same rows for any number of shards."""
+    from synth.sampling import part_name, write_samples, write_shard
+    from synth.synthesizer import Synthesizer
+
+    only, shards = _shard(shard) if shard is not None else (None, shards)
+    synthesizer = Synthesizer.load(model, device=device)
+    with progress("sample", rows if only is None else rows / shards) as advance:
+
+        def on_rows(done: int) -> None:
+            advance(done, "")
+
+        if out.suffix == ".parquet":
+            write_shard(synthesizer, rows, out, shard=only or 0, shards=shards, seed=seed, on_rows=on_rows)
+        elif only is not None:
+            part = out / part_name(only, shards)
+            write_shard(synthesizer, rows, part, shard=only, shards=shards, seed=seed, on_rows=on_rows)
+        else:
+            write_samples(synthesizer, rows, out, seed=seed, shards=shards, on_rows=on_rows)
+    typer.echo(f"{out}: written")
+
+
+@app.command()
+def validate(
+    synthetic: Synthetic,
+    model: Model,
+    train: Annotated[str | None, typer.Option(help="Training rows: adds pair rules and distributions")] = None,
+    out: Annotated[Path | None, typer.Option(help="JSON file for the results")] = None,
+    docs: Annotated[Path | None, typer.Option(help="Folder for Great Expectations' Data Docs")] = None,
+) -> None:
+    """Check SYNTHETIC against the expectations that follow from the model's schema; exit 1 if one fails."""
+    from synth.errors import CheckFailed
+    from synth.sources import read_table
+    from synth.storage import write_json
+    from synth.synthesizer import Synthesizer
+    from synth.validation import suite
+    from synth.validation import validate as check
+
+    schema = Synthesizer.load(model, device="cpu").schema_
+    result = check(Path(synthetic), suite(schema, None if train is None else read_table(train)), docs)
+    if out is not None:
+        write_json(out, result)
+    failed = result["critical_failures"]
+    typer.echo(f"{len(result['expectations'])} expectations, {len(failed)} critical failures, "
+               f"{len(result['warnings'])} warnings")
+    if failed:
+        raise CheckFailed(f"{synthetic}: {failed[0]}")
+
+
+@app.command()
+def evaluate(
+    synthetic: Synthetic,
+    train: Train,
+    test: Test,
+    out: Annotated[Path, typer.Option(help="Folder for metrics.json and report.html")],
+    holdout: Holdout = None,
+    target: Target = None,
+    seed: Seed = 0,
+) -> None:
+    """Measure quality, diversity, privacy and lift of SYNTHETIC beside floors; write metrics.json and report.html."""
+    from synth.storage import write_json, write_text
+
+    data = _tables(synthetic, train, test, holdout, target)
+    metrics, lift = _measure(data, seed)
+    page = _page(data, str(synthetic), metrics, lift)
+    write_json(out / "metrics.json", {**metrics, "lift": lift})
+    write_text(out / "report.html", page)
+    typer.echo(f"{out / 'report.html'}: written")
+
+
+@app.command()
+def release(
+    synthetic: Synthetic,
+    train: Train,
+    test: Test,
+    out: Annotated[Path, typer.Option(help="Release folder to write")],
+    holdout: Holdout = None,
+    target: Target = None,
+    title: Annotated[str, typer.Option(help="Title on the card")] = "Synthetic dataset",
+    licence: Annotated[str, typer.Option(help="Licence of the source data, as an SPDX name")] = "unknown",
+    params: Annotated[Path | None, typer.Option(help="params.yaml whose gate is used; a default gate if none")] = None,
+    seed: Seed = 0,
+) -> None:
+    """Validate and measure SYNTHETIC, and release it if the gate is passed; exit 1 with the reason if not."""
+    from synth.config import GATE, load_params
+    from synth.gate import gate
+    from synth.release import CardInfo, provenance
+    from synth.release import release as put_out
+    from synth.storage import replacing
+    from synth.validation import suite
+    from synth.validation import validate as check
+
+    bounds = load_params(params).gate if params is not None else GATE
+    data = _tables(synthetic, train, test, holdout, target)
+    validation = check(Path(synthetic), suite(data.schema, read_table(train)), None)
+    metrics, lift = _measure(data, seed)
+    verdict = gate(validation, metrics, bounds)
+    facts = provenance(sources=[Path(train)], seed=seed)
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "report.html"
+        report.write_text(_page(data, title, metrics, lift, validation, verdict, facts), encoding="utf-8")
+        put_out(
+            out,
+            samples=Path(synthetic),
+            schema=data.schema,
+            verdict=verdict,
+            metrics=metrics,
+            lift=lift,
+            validation=validation,
+            report=report,
+            card=CardInfo(name=out.name, title=title, licence=licence, target=target),
+            provenance=facts,
+        )
+    typer.echo(f"{out}: released")
+
+
+@app.command()
+def verify(folder: Annotated[Path, typer.Argument(help="A release folder")]) -> None:
+    """Check every file of a release FOLDER against its SHA256SUMS; exit 1 at the first that differs."""
+    from synth.release import verify as check
+
+    check(folder)
+    typer.echo(f"{folder}: every file is as released")
+
+
+@app.command()
+def models() -> None:
+    """List the generative families, the modalities they serve, and a line on each."""
+    from synth.models import available, family
+
+    for name in available():
+        module = family(name)
+        first = (module.__doc__ or "").splitlines()[0]
+        typer.echo(f"{name} ({', '.join(module.Model.modalities)}): {first}")
+
+
+def _detect(table: Any, target: str | None) -> Schema:
+    from synth.detection import detect
+
+    return detect(table, target=target)
+
+
+def _tables(synthetic: str, train: str, test: str, holdout: str | None, target: str | None) -> Tables:
+    from synth.evaluation.tables import Tables
+    from synth.frames import to_pandas
+    from synth.sources import read_table
+
+    rows = {name: read_table(place) for name, place in (("train", train), ("test", test), ("synthetic", synthetic))}
+    rows["holdout"] = rows["test"] if holdout is None else read_table(holdout)
+    schema = _detect(rows["train"], target)
+    for name, table in rows.items():
+        missing = [column for column in schema.names if column not in table.column_names]
+        if missing:
+            raise InputError(f"{name}: column {missing[0]!r} of the training rows is not there")
+    frames = {name: to_pandas(table.select(schema.names)) for name, table in rows.items()}
+    return Tables(schema=schema, **frames)
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise ConfigError(f"--set: expected key=value, found {text!r}")
+    return key.replace("-", "_"), YAML(typ="safe", pure=True).load(value)
+
+
+def _shard(text: str) -> tuple[int, int]:
+    first, _, second = text.partition("/")
+    if not (first.isdigit() and second.isdigit() and int(first) < int(second)):
+        raise InputError(f"--shard: expected I/N with 0 <= I < N, found {text!r}")
+    return int(first), int(second)
+
+
+def main() -> None:
+    """Entry point of the `synth` command."""
+    run(app)
+
+
+if __name__ == "__main__":
+    main()
