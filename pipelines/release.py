@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from synth.config import load_params
-from synth.console import PathOption, stage
 from synth.gate import Verdict
 from synth.release import CardInfo, provenance, release
+
+from synth.config import load_params
+from synth.console import PathOption, stage
 from synth.schema import Schema
 from synth.storage import read_json
 
 
 def main(
-    run: str, prepared: PathOption, build: PathOption, metrics: PathOption, report: PathOption, out: PathOption
+    run: str,
+    prepared: PathOption,
+    build: PathOption,
+    metrics: PathOption,
+    report: PathOption,
+    out: PathOption,
 ) -> None:
     """Write the release folder; exit 1 with the reasons where the gate was not passed."""
     params = load_params()

@@ -6,12 +6,12 @@ import logging
 from pathlib import Path
 
 import pandas as pd
-
-from synth.config import load_params
-from synth.console import PathOption, stage
 from synth.gate import gate
 from synth.release import provenance
 from synth.report import render
+
+from synth.config import load_params
+from synth.console import PathOption, stage
 from synth.schema import Schema
 from synth.storage import read_json, write_json, write_text
 
@@ -19,7 +19,12 @@ log = logging.getLogger(__name__)
 
 
 def main(
-    run: str, prepared: PathOption, build: PathOption, metrics: PathOption, verdict: PathOption, out: PathOption
+    run: str,
+    prepared: PathOption,
+    build: PathOption,
+    metrics: PathOption,
+    verdict: PathOption,
+    out: PathOption,
 ) -> None:
     """Write report.html and verdict.json; a refusal is written down here and enforced by the release stage."""
     params = load_params()

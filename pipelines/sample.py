@@ -16,11 +16,12 @@ def main(run: str, model: PathOption, out: PathOption, metrics: PathOption) -> N
     synthesizer = Synthesizer.load(model, device=params.run(run).device)
     rows = params.sample.rows or synthesizer.schema_.rows
     with Stopwatch() as watch, progress(f"sample {run}", rows) as advance:
-        write_samples(
-            synthesizer, rows, out, seed=params.seed, shards=params.sample.shards, on_rows=lambda done: advance(done, "")
-        )
-    cost = watch.as_dict()
-    write_json(metrics, {"sample": cost, "rows": rows, "rows_per_second": round(rows / cost["wall_seconds"], 1)})
+
+        def on_rows(done: int) -> None:
+            advance(done, "")
+
+        write_samples(synthesizer, rows, out, seed=params.seed, shards=params.sample.shards, on_rows=on_rows)
+    write_json(metrics, {"sample": watch.as_dict(rows), "rows": rows})
 
 
 if __name__ == "__main__":

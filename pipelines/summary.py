@@ -41,7 +41,9 @@ def other_bytes(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
     return [
         name
         for name in now
-        if name.startswith("train@") and name in was and _inputs(was[name]) == _inputs(now[name])
+        if name.startswith("train@")
+        and name in was
+        and _inputs(was[name]) == _inputs(now[name])
         and _model(was[name]) != _model(now[name])
     ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+
 import pandas as pd
 
 from synth.config import load_params
@@ -16,7 +17,14 @@ from synth.training import Epoch
 log = logging.getLogger(__name__)
 
 
-def main(run: str, prepared: PathOption, out: PathOption, checkpoint: PathOption, curve: PathOption, metrics: PathOption) -> None:
+def main(
+    run: str,
+    prepared: PathOption,
+    out: PathOption,
+    checkpoint: PathOption,
+    curve: PathOption,
+    metrics: PathOption,
+) -> None:
     """Write the model directory, the training curve and what the fit cost."""
     params = load_params()
     settings = params.run(run)
@@ -32,7 +40,7 @@ def main(run: str, prepared: PathOption, out: PathOption, checkpoint: PathOption
     with Stopwatch() as watch, progress(f"train {run}", synthesizer.epochs) as advance:
 
         def on_epoch(epoch: Epoch) -> None:
-            advance(epoch.number, f"validation loss {epoch.validation_loss:.4f}")
+            advance(epoch.number, f"loss {epoch.train_loss:.4f}")
 
         synthesizer.fit(table, schema=schema, checkpoint=checkpoint, on_epoch=on_epoch)
     history = synthesizer.history_

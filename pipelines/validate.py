@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import logging
+
+from synth.validation import suite as make_suite
+from synth.validation import validate
+
 from synth.console import PathOption, stage
 from synth.schema import Schema
 from synth.storage import read_parquet, write_json
-from synth.validation import suite as make_suite
-from synth.validation import validate
 
 log = logging.getLogger(__name__)
 
 
-def main(run: str, prepared: PathOption, samples: PathOption, suite: PathOption, out: PathOption, docs: PathOption) -> None:
+def main(
+    run: str, prepared: PathOption, samples: PathOption, suite: PathOption, out: PathOption, docs: PathOption
+) -> None:
     """Write the suite, the results and the Data Docs; the gate of the release judges them."""
     expectations = make_suite(Schema.load(prepared / "schema.json"), read_parquet(prepared / "train.parquet"))
     write_json(suite, expectations)

@@ -15,7 +15,6 @@ from synth.errors import ConfigError, InputError
 if TYPE_CHECKING:
     from synth.evaluation.tables import Tables
     from synth.schema import Schema
-    from synth.synthesizer import Synthesizer
 
 log = logging.getLogger(__name__)
 app = application("Learn a dataset, draw a synthetic one, prove what it is, release it.")
@@ -141,8 +140,10 @@ def validate(
     if out is not None:
         write_json(out, result)
     failed = result["critical_failures"]
-    typer.echo(f"{len(result['expectations'])} expectations, {len(failed)} critical failures, "
-               f"{len(result['warnings'])} warnings")
+    typer.echo(
+        f"{len(result['expectations'])} expectations, {len(failed)} critical failures, "
+        f"{len(result['warnings'])} warnings"
+    )
     if failed:
         raise CheckFailed(f"{synthetic}: {failed[0]}")
 
@@ -186,7 +187,6 @@ def release(
     from synth.gate import gate
     from synth.release import CardInfo, provenance
     from synth.release import release as put_out
-    from synth.storage import replacing
     from synth.validation import suite
     from synth.validation import validate as check
 

@@ -65,7 +65,11 @@ def progress(title: str, total: float) -> Iterator[Callable[[float, str], None]]
         )
         with Progress(*columns, console=stderr, transient=True) as bar:
             task = bar.add_task(title, total=total, note="")
-            yield lambda done, note="": bar.update(task, completed=done, note=note)
+
+            def move(done: float, note: str = "") -> None:
+                bar.update(task, completed=done, note=note)
+
+            yield move
         return
     shown = 0
 

@@ -17,7 +17,13 @@ from synth.storage import read_text, write_text
 
 
 def add_run(
-    path: Path, location: str, *, schema: Schema, name: str | None = None, table: str | None = None, model: str
+    path: Path,
+    location: str,
+    *,
+    schema: Schema,
+    name: str | None = None,
+    table: str | None = None,
+    model: str,
 ) -> str:
     """Declare the dataset at `location` and a run of `model` on it; returns the run's name.
 

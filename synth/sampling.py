@@ -84,9 +84,7 @@ def _check(rows: int, shards: int) -> None:
         raise InputError(f"shards: expected 1 or more, found {shards}")
 
 
-def _write(
-    synthesizer: Synthesizer, rows: int, path: Path, seed: int | None, shard: int, shards: int
-) -> Iterator[int]:
+def _write(synthesizer: Synthesizer, rows: int, path: Path, seed: int | None, shard: int, shards: int) -> Iterator[int]:
     schema = synthesizer.schema_.arrow_schema
     facts = {
         "synthetic": "true",

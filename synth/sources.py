@@ -156,9 +156,7 @@ def _read_csv(text: str, name: str, columns: tuple[str, ...] | None, delimiter: 
         result = pa.csv.read_csv(
             pa.BufferReader(text.encode("utf-8")),
             read_options=pa.csv.ReadOptions(use_threads=False, column_names=names, skip_rows=0 if columns else 1),
-            parse_options=pa.csv.ParseOptions(
-                delimiter=delimiter, newlines_in_values=True, invalid_row_handler=handle
-            ),
+            parse_options=pa.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True, invalid_row_handler=handle),
             convert_options=pa.csv.ConvertOptions(
                 column_types=dict.fromkeys(names, pa.string()),
                 null_values=NULLS,

@@ -33,9 +33,7 @@ def split(
     return train_rows, holdout_rows, test_rows
 
 
-def _draw(
-    rows: np.ndarray, labels: np.ndarray | None, count: int, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
+def _draw(rows: np.ndarray, labels: np.ndarray | None, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     first, second = train_test_split(rows, test_size=count, random_state=seed % 2**32, stratify=labels)
     return first, second
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -35,12 +34,9 @@ def replacing(path: str | Path) -> Iterator[Path]:
             temporary.rename(target)
             shutil.rmtree(retired)
         else:
-            os.replace(temporary, target)
+            temporary.replace(target)
     finally:
-        if temporary.is_dir():
-            shutil.rmtree(temporary)
-        else:
-            temporary.unlink(missing_ok=True)
+        remove(temporary)
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -75,7 +71,10 @@ def read_json(path: str | Path) -> Any:
 
 def write_parquet(path: str | Path, table: pa.Table, metadata: dict[str, str] | None = None) -> None:
     """Write one Parquet file atomically; `metadata` joins the schema's key-value metadata."""
-    merged = {**(table.schema.metadata or {}), **{k.encode(): v.encode() for k, v in (metadata or {}).items()}}
+    merged = {
+        **(table.schema.metadata or {}),
+        **{k.encode(): v.encode() for k, v in (metadata or {}).items()},
+    }
     with replacing(path) as temporary:
         pq.write_table(table.replace_schema_metadata(merged or None), temporary, compression="zstd")
 
@@ -96,6 +95,15 @@ def read_parquet(path: str | Path, columns: list[str] | None = None) -> pa.Table
         return pa.concat_tables([pq.read_table(file, columns=columns) for file in files])
     except pa.ArrowInvalid as error:
         raise InputError(f"{path}: not a Parquet file ({str(error).splitlines()[0]})") from None
+
+
+def remove(path: str | Path) -> None:
+    """Remove a file or a directory tree, where it is there."""
+    place = Path(path)
+    if place.is_dir() and not place.is_symlink():
+        shutil.rmtree(place)
+    else:
+        place.unlink(missing_ok=True)
 
 
 def sha256(path: str | Path) -> str:

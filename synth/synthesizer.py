@@ -110,8 +110,13 @@ class Synthesizer:
             fingerprint=_fingerprint(self.model, self._settings, self.seed, arrays),
             on_epoch=on_epoch,
         )
-        self.training_ = self.history_.curve()
+        self.training_ = _timeless(self.history_)
         return self
+
+    @property
+    def epochs(self) -> int:
+        """Passes over the data that a training makes at most."""
+        return self._settings.epochs
 
     def sample(self, rows: int, *, seed: int | None = None) -> pd.DataFrame:
         """Draw exactly `rows` rows as a pandas frame with the dtypes of the source.
@@ -228,9 +233,14 @@ def torch_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def _fingerprint(
-    model: str, settings: TrainingConfig, seed: int, arrays: Mapping[str, np.ndarray[Any, Any]]
-) -> str:
+def _timeless(history: training.History) -> dict[str, Any]:
+    """The training curve without its clock: the same fit gives the same bytes."""
+    content = history.as_dict()
+    epochs = [{key: value for key, value in epoch.items() if key != "seconds"} for epoch in content["epochs"]]
+    return {**content, "epochs": epochs}
+
+
+def _fingerprint(model: str, settings: TrainingConfig, seed: int, arrays: Mapping[str, np.ndarray[Any, Any]]) -> str:
     """Digest of all that a training depends on: code, configuration, seed and data."""
     digest = hashlib.sha256(f"{model} {settings.model_dump_json()} {seed} {torch.__version__}".encode())
     for module in (models.family(model), models.base, training):
