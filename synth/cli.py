@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -187,6 +188,7 @@ def release(
     from synth.gate import gate
     from synth.release import CardInfo, provenance
     from synth.release import release as put_out
+    from synth.sources import read_table
     from synth.validation import suite
     from synth.validation import validate as check
 
@@ -196,9 +198,10 @@ def release(
     metrics, lift = _measure(data, seed)
     verdict = gate(validation, metrics, bounds)
     facts = provenance(sources=[Path(train)], seed=seed)
+    page = _page(data, title, metrics, lift, validation=validation, verdict=verdict.as_dict(), provenance=facts)
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.html"
-        report.write_text(_page(data, title, metrics, lift, validation, verdict, facts), encoding="utf-8")
+        report.write_text(page, encoding="utf-8")
         put_out(
             out,
             samples=Path(synthetic),
@@ -254,6 +257,24 @@ def _tables(synthetic: str, train: str, test: str, holdout: str | None, target: 
             raise InputError(f"{name}: column {missing[0]!r} of the training rows is not there")
     frames = {name: to_pandas(table.select(schema.names)) for name, table in rows.items()}
     return Tables(schema=schema, **frames)
+
+
+def _measure(data: Tables, seed: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    from synth.config import Lift
+    from synth.evaluation import evaluate as measure
+    from synth.evaluation.lift import lift
+
+    settings = Lift()
+    return measure(data, seed=seed), lift(data, rows=settings.rows, seeds=settings.seeds, seed=seed)
+
+
+def _page(data: Tables, title: str, metrics: dict[str, Any], lift: dict[str, Any], **more: Any) -> str:
+    from synth.evaluation import distributions
+    from synth.report import render
+
+    nothing = dict.fromkeys(("speed", "validation", "verdict", "curve", "provenance"))
+    figures = {"metrics": metrics, "lift": lift, "distributions": distributions(data), **nothing, **more}
+    return render(title=title, schema=data.schema, **figures)
 
 
 def _setting(text: str) -> tuple[str, Any]:
