@@ -1,0 +1,247 @@
+"""Tables as arrays: numbers and dates on the real line, everything else as places in one vocabulary."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from synth.errors import InputError
+from synth.schema import Column, Schema
+
+Floats = NDArray[np.float64]
+Codes = NDArray[np.int32]
+Rows = NDArray[np.int64]
+
+PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+
+
+@dataclass(frozen=True)
+class View:
+    """One table. numbers: (N, Dn) float64, NaN where null. codes: (N, Dc) int32, places in the vocabulary."""
+
+    numbers: Floats
+    codes: Codes
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    @property
+    def width(self) -> int:
+        """Number of columns that can be compared, Dn + Dc."""
+        return self.numbers.shape[1] + self.codes.shape[1]
+
+    def take(self, rows: Rows) -> View:
+        """These rows, in this order."""
+        return View(self.numbers[rows], self.codes[rows])
+
+    def draw(self, count: int, rng: np.random.Generator) -> View:
+        """`count` rows without replacement in the table's order; all of them where there are no more."""
+        if count >= len(self):
+            return self
+        return self.take(np.sort(rng.choice(len(self), count, replace=False)))
+
+
+@dataclass(frozen=True)
+class Views:
+    """The four tables over the same columns.
+
+    numbers, categories: names of the columns of `View.numbers` and `View.codes`
+    labels: the vocabulary of each category, the training rows' most frequent first; None stands for null
+    dates: those of `numbers` that count seconds since 1970
+    undefined: columns that are left out, with the reason
+    target: the schema's target, where it is among the compared columns
+    """
+
+    train: View
+    holdout: View
+    test: View
+    synthetic: View
+    numbers: tuple[str, ...]
+    categories: tuple[str, ...]
+    labels: tuple[tuple[str | None, ...], ...]
+    dates: frozenset[str] = frozenset()
+    undefined: Mapping[str, str] = field(default_factory=dict)
+    target: str | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Compared columns, numbers first."""
+        return self.numbers + self.categories
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Vocabulary size of each category."""
+        return tuple(len(labels) for labels in self.labels)
+
+    def with_synthetic(self, view: View) -> Views:
+        """The same comparison for the rows of another generator."""
+        return replace(self, synthetic=view)
+
+
+def encode(frames: Mapping[str, pd.DataFrame], schema: Schema) -> Views:
+    """Encode train, holdout, test and synthetic. InputError names a table that lacks a column of the schema.
+
+    Identifiers are left out, and so are columns without two different values among the training rows: no
+    distance between distributions is defined on them.
+    """
+    numbers: dict[str, dict[str, Floats]] = {}
+    codes: dict[str, dict[str, Codes]] = {}
+    labels: dict[str, tuple[str | None, ...]] = {}
+    undefined: dict[str, str] = {}
+    for column in schema.columns:
+        if column.kind == "identifier":
+            undefined[column.name] = "an identifier: generated anew, not compared"
+            continue
+        arrays = {role: _arrow(frame, column.name, role) for role, frame in frames.items()}
+        if column.kind in ("number", "datetime"):
+            values = {role: _floats(array, column) for role, array in arrays.items()}
+            distinct = len(np.unique(values["train"][~np.isnan(values["train"])]))
+            if distinct > 1:
+                numbers[column.name] = values
+                continue
+        coded, words = _coded({role: _text(array, column) for role, array in arrays.items()})
+        if len(np.unique(coded["train"])) > 1:
+            codes[column.name], labels[column.name] = coded, words
+        elif words[0] is None:
+            undefined[column.name] = "all values are null in the training rows"
+        else:
+            undefined[column.name] = "one single value in the training rows"
+    views = {
+        role: View(
+            _stack([values[role] for values in numbers.values()], len(frame), np.float64),
+            _stack([values[role] for values in codes.values()], len(frame), np.int32),
+        )
+        for role, frame in frames.items()
+    }
+    return Views(
+        **views,
+        numbers=tuple(numbers),
+        categories=tuple(codes),
+        labels=tuple(labels.values()),
+        dates=frozenset(n for n in numbers if schema[n].kind == "datetime" and _is_date(schema[n])),
+        undefined=undefined,
+        target=schema.target if schema.target in {*numbers, *codes} else None,
+    )
+
+
+def _stack(columns: list[NDArray[Any]], rows: int, dtype: type) -> NDArray[Any]:
+    return np.stack(columns, axis=1) if columns else np.zeros((rows, 0), dtype=dtype)
+
+
+def _is_date(column: Column) -> bool:
+    return not column.dtype.startswith(("duration", "time32", "time64"))
+
+
+def _arrow(frame: pd.DataFrame, name: str, role: str) -> pa.ChunkedArray:
+    """One column of a frame as Arrow, dictionaries decoded; labels that are not text go by their text."""
+    places = {str(label): place for place, label in enumerate(frame.columns)}
+    if name not in places:
+        raise InputError(f"{role}: column {name!r} is missing; there are: {', '.join(places)}")
+    series = frame.iloc[:, places[name]]
+    try:
+        array = pa.Array.from_pandas(series)
+    except (pa.ArrowInvalid, pa.ArrowTypeError):  # mixed Python objects
+        array = pa.array([None if _is_null(value) else str(value) for value in series], pa.string())
+    array = array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array])
+    return array.cast(array.type.value_type) if pa.types.is_dictionary(array.type) else array
+
+
+def _is_null(value: Any) -> bool:
+    return value is None or (pd.api.types.is_scalar(value) and bool(pd.isna(value)))
+
+
+def _floats(array: pa.ChunkedArray, column: Column) -> Floats:
+    """(N,) float64; NaN where null, infinite or not to be read as a number. Dates and durations in seconds."""
+    kind = array.type
+    if pa.types.is_null(kind):
+        return np.full(len(array), np.nan)
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        values = _read_text(array, column)
+    elif pa.types.is_date(kind):
+        values = _plain(array.cast(pa.timestamp("s")).cast(pa.int64()))
+    elif pa.types.is_temporal(kind):
+        whole = pa.int32() if pa.types.is_time32(kind) else pa.int64()
+        values = _plain(array.cast(whole)) / PER_SECOND[kind.unit]
+    else:
+        values = _plain(array)
+    return np.where(np.isfinite(values), values, np.nan)
+
+
+def _plain(array: pa.ChunkedArray) -> Floats:
+    numbers = array.cast(pa.float64(), safe=False)
+    return np.asarray(numbers.to_numpy(zero_copy_only=False), dtype=np.float64)
+
+
+def _read_text(array: pa.ChunkedArray, column: Column) -> Floats:
+    """Numbers or dates that a table holds as text, in the column's format where it has one."""
+    unique = pc.dictionary_encode(array).combine_chunks()
+    unique = unique if isinstance(unique, pa.DictionaryArray) else unique.chunk(0)
+    words = pd.Series(unique.dictionary.to_pylist(), dtype=object)
+    if column.kind == "datetime":
+        known = np.array([_seconds(word, column.format) for word in words], dtype=np.float64)
+    else:
+        known = pd.to_numeric(words, errors="coerce").to_numpy(np.float64)
+    places = unique.indices.fill_null(len(known)).to_numpy(zero_copy_only=False)
+    return np.append(known, np.nan)[places]
+
+
+def _seconds(word: str, form: str | None) -> float:
+    """Seconds since 1970 of a date as text; years 1 to 9999."""
+    try:
+        moment = datetime.strptime(word, form) if form else datetime.fromisoformat(word)
+    except ValueError:
+        return float("nan")
+    return (moment.replace(tzinfo=None) - datetime(1970, 1, 1)).total_seconds() - (  # noqa: DTZ001
+        moment.utcoffset().total_seconds() if moment.utcoffset() else 0.0  # type: ignore[union-attr]
+    )
+
+
+def _text(array: pa.ChunkedArray, column: Column) -> pa.ChunkedArray:
+    """Values as text, so that 1, 1.0 and "1" of a category are one value; nested ones as canonical JSON."""
+    kind = array.type
+    if pa.types.is_nested(kind):
+        words = [None if v is None else json.dumps(v, sort_keys=True, default=str) for v in array.to_pylist()]
+        return pa.chunked_array([pa.array(words, pa.large_string())])
+    if pa.types.is_null(kind):
+        return array.cast(pa.large_string())
+    if pa.types.is_floating(kind):
+        array = pc.if_else(pc.is_nan(array), pa.scalar(None, kind), array)
+        whole = pc.all(pc.and_(pc.equal(array, pc.floor(array)), pc.less(pc.abs(array), 2.0**53))).as_py()
+        array = array.cast(pa.int64()) if whole else array
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        return pa.chunked_array(
+            [pa.array([None if v is None else v.hex() for v in array.to_pylist()], pa.large_string())]
+        )
+    words = array.cast(pa.large_string())
+    return pc.utf8_lower(words) if column.kind == "boolean" else words
+
+
+def _coded(arrays: Mapping[str, pa.ChunkedArray]) -> tuple[dict[str, Codes], tuple[str | None, ...]]:
+    """Places in one vocabulary: train's values by falling frequency, then those that only others have."""
+    indices: dict[str, NDArray[np.int64]] = {}
+    known: dict[str | None, int] = {}
+    weight: list[int] = []
+    for role, array in arrays.items():
+        encoded = pc.dictionary_encode(array, null_encoding="encode").combine_chunks()
+        encoded = encoded if isinstance(encoded, pa.DictionaryArray) else encoded.chunk(0)
+        words = encoded.dictionary.to_pylist()
+        places = np.array([known.setdefault(word, len(known)) for word in words], dtype=np.int64)
+        indices[role] = (
+            places[encoded.indices.to_numpy(zero_copy_only=False)] if len(array) else np.zeros(0, np.int64)
+        )
+        weight += [0] * (len(known) - len(weight))
+        if role == "train":
+            weight = np.bincount(indices[role], minlength=len(known)).tolist()
+    order = sorted(known, key=lambda word: (-weight[known[word]], word is None, word or ""))
+    rank = np.empty(len(order), dtype=np.int32)
+    rank[[known[word] for word in order]] = np.arange(len(order), dtype=np.int32)
+    return {role: rank[places] for role, places in indices.items()}, tuple(order)

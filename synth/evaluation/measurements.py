@@ -1,0 +1,130 @@
+"""All figures of a synthetic table at once, each beside its floor and two trivial generators."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from synth.evaluation import diversity, privacy, quality
+from synth.evaluation.encoding import View, Views
+from synth.evaluation.metric import Figures, Metric
+from synth.evaluation.tables import Tables
+
+log = logging.getLogger(__name__)
+
+AREAS = {"quality": quality, "diversity": diversity, "privacy": privacy}
+METRICS: dict[str, tuple[Metric, ...]] = {area: module.METRICS for area, module in AREAS.items()}
+WORST_PAIRS = 20
+INTERVAL = "95 % interval from {repeats} random halves of all tables (half-sampling, Student's t)"
+
+Result = dict[str, Any]
+
+
+def evaluate(data: Tables, *, seed: int = 0, repeats: int = 5) -> Result:
+    """Measure quality, diversity and privacy of `data.synthetic`.
+
+    Returns JSON without NaN: an entry for each figure under its area with `value`, `low`, `high` (interval),
+    `floor` (the test rows in the place of the synthetic ones; for tstr the model trained on real rows), `independent`
+    (train with every column shuffled by itself) and `copy` (train itself), and `reason` where the value is None;
+    `columns` and `pairs` (worst first) with their errors; `undefined` columns with the reason; `subsample` with the
+    rows that the figures were read from.
+
+    The interval of a figure is read from `repeats` random halves of all four tables: the spread of the figure over
+    halves without replacement estimates the standard error on all rows (McCarthy 1969). The same seed gives the same
+    result.
+    """
+    views, root = data.views, np.random.SeedSequence(seed)
+    seeds = root.spawn(repeats + 4)
+    columns = quality.column_errors(views, np.random.default_rng(seeds[0]))
+    pairs = quality.pair_errors(views, np.random.default_rng(seeds[0]))
+    shown = measure(views, np.random.default_rng(seeds[0]))
+    halves = [measure(_halved(views, rng), rng) for rng in map(np.random.default_rng, seeds[4:])]
+    beside = _beside(views, [np.random.default_rng(s) for s in seeds[1:4]])
+    floors = quality.column_errors(views.with_synthetic(views.test), np.random.default_rng(seeds[1])) if len(views.test) else {}
+    result: Result = {
+        area: {
+            metric.name: _entry(metric, shown[area], [half[area] for half in halves], beside, area)
+            for metric in METRICS[area]
+        }
+        for area in AREAS
+    }
+    result["columns"] = {
+        name: {"shape_error": _round(error), "floor": _round(floors.get(name))}
+        for name, error in sorted(columns.items(), key=lambda item: -item[1])
+    }
+    worst = sorted(pairs.items(), key=lambda item: -item[1])[:WORST_PAIRS]
+    result["pairs"] = [{"columns": list(names), "trend_error": _round(error)} for names, error in worst]
+    result["undefined"] = dict(views.undefined)
+    result["subsample"] = {
+        **{role: len(getattr(views, role)) for role in ("train", "holdout", "test", "synthetic")},
+        **{key: count for module in AREAS.values() for key, count in module.rows(views).items()},
+    }
+    result["seed"], result["repeats"], result["interval"] = seed, repeats, INTERVAL.format(repeats=repeats)
+    return result
+
+
+def measure(views: Views, rng: np.random.Generator) -> dict[str, Figures]:
+    """The bare figures of each area for `views.synthetic`."""
+    return {area: module.measure(views, rng) for area, module in AREAS.items()}
+
+
+def independent_columns(view: View, rng: np.random.Generator) -> View:
+    """Every column shuffled by itself: each alone is perfect, and nothing fits together."""
+    return View(rng.permuted(view.numbers, axis=0), rng.permuted(view.codes, axis=0))
+
+
+def _beside(views: Views, rngs: list[np.random.Generator]) -> dict[str, dict[str, Figures]]:
+    stand_ins: dict[str, Callable[[], View]] = {
+        "floor": lambda: views.test,
+        "independent": lambda: independent_columns(views.train, rngs[1]),
+        "copy": lambda: views.train,
+    }
+    found = {}
+    for (name, make), rng in zip(stand_ins.items(), rngs, strict=True):
+        view = make()
+        if len(view):
+            found[name] = measure(views.with_synthetic(view), rng)
+    if "floor" in found:
+        found["floor"]["quality"]["tstr"] = found["copy"]["quality"]["tstr"]  # trained on real, tested on real
+    return found
+
+
+def _halved(views: Views, rng: np.random.Generator) -> Views:
+    tables = {role: getattr(views, role) for role in ("train", "holdout", "test", "synthetic")}
+    return replace(views, **{role: view.draw(math.ceil(len(view) / 2), rng) for role, view in tables.items()})
+
+
+def _entry(
+    metric: Metric, shown: Figures, halves: list[Figures], beside: dict[str, dict[str, Figures]], area: str
+) -> Result:
+    value = _round(shown[metric.name])
+    margin = _margin([half[metric.name] for half in halves])
+    defined = value is not None and margin is not None
+    entry: Result = {
+        "value": value,
+        "low": _round(value - margin) if defined else None,  # type: ignore[operator]
+        "high": _round(value + margin) if defined else None,  # type: ignore[operator]
+    }
+    for name in ("floor", "independent", "copy"):
+        entry[name] = _round(beside[name][area][metric.name]) if name in beside else None
+    if value is None:
+        entry["reason"] = metric.undefined
+    return entry
+
+
+def _margin(values: list[float | None]) -> float | None:
+    from scipy.stats import t
+
+    defined = [value for value in values if value is not None]
+    if len(defined) < 2:
+        return None
+    return float(np.std(defined, ddof=1) * t.ppf(0.975, len(defined) - 1))
+
+
+def _round(value: float | None) -> float | None:
+    return None if value is None or not math.isfinite(value) else round(value, 6)

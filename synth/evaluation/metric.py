@@ -1,0 +1,29 @@
+"""What a figure is: its name, the direction that is better, and one sentence that says it in plain words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Better = Literal["lower", "higher", "target"]
+Figures = dict[str, float | None]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One figure of the report.
+
+    name: its key in the measurements
+    better: `lower`, `higher`, or `target` where a certain value is best
+    target: that value, None where the floor is the value to meet
+    title: the name in the report
+    meaning: one sentence for a reader who does not know it
+    undefined: why the figure may be None
+    """
+
+    name: str
+    better: Better
+    title: str
+    meaning: str
+    undefined: str
+    target: float | None = None
