@@ -1,0 +1,148 @@
+"""The `synth` command on a user's own files: what it does, what it says, what it leaves."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import people
+
+from synth.config import load_params
+from synth.storage import parquet_files, read_parquet
+
+
+def synth(*arguments, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run the command as a process of its own."""
+    command = [sys.executable, "-m", "synth.cli", *map(str, arguments)]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory):
+    """A folder with train.csv, test.csv and a model fitted by the command."""
+    place = tmp_path_factory.mktemp("desk")
+    people(500).to_csv(place / "train.csv", index=False)
+    people(200, seed=1).to_csv(place / "test.csv", index=False)
+    done = synth(
+        "fit", "train.csv", "--out", "model", "--target", "churned", "--set", "epochs=4", "--set", "width=16", cwd=place
+    )
+    assert done.returncode == 0, done.stderr
+    assert "model: autoregressive, 500 rows, 4 epochs" in done.stdout
+    return place
+
+
+def test_fit_leaves_a_model_and_nothing_else(desk):
+    assert {p.name for p in desk.iterdir() if p.name.startswith((".", "model"))} == {"model"}
+
+
+def test_sample_to_a_file_to_parts_and_by_shard(desk):
+    assert synth("sample", "model", "--rows", 9000, "--out", "s.parquet", cwd=desk).returncode == 0
+    assert synth("sample", "model", "--rows", 9000, "--out", "parts", "--shards", 2, cwd=desk).returncode == 0
+    for shard in ("0/2", "1/2"):
+        done = synth("sample", "model", "--rows", 9000, "--out", "workers", "--shard", shard, cwd=desk)
+        assert done.returncode == 0, done.stderr
+    tables = [read_parquet(desk / name) for name in ("s.parquet", "parts", "workers")]
+    assert tables[0].num_rows == 9000
+    assert tables[0].equals(tables[1])
+    assert tables[0].equals(tables[2])
+    assert len(parquet_files(desk / "parts")) == 2
+
+
+def test_validate_evaluate_release_and_verify(desk):
+    assert synth("sample", "model", "--rows", 500, "--out", "small", cwd=desk).returncode == 0
+    done = synth("validate", "small", "--model", "model", "--out", "v.json", cwd=desk)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((desk / "v.json").read_text())["success"]
+    real = ("--train", "train.csv", "--test", "test.csv", "--target", "churned")
+    done = synth("evaluate", "small", *real, "--out", "figures", cwd=desk)
+    assert done.returncode == 0, done.stderr
+    figures = json.loads((desk / "figures/metrics.json").read_text())
+    assert 0 <= figures["quality"]["shape_error"]["value"] < 0.3
+    assert "<html" in (desk / "figures/report.html").read_text()[:500]
+    loose = desk / "params.yaml"
+    loose.write_text("datasets: {}\nruns: {}\ngate: {quality.shape_error: {max: 0.5}}\n")
+    done = synth("release", "small", *real, "--params", "params.yaml", "--out", "release", cwd=desk)
+    assert done.returncode == 0, done.stderr
+    assert synth("verify", "release", cwd=desk).returncode == 0
+    part = next((desk / "release/data").glob("*.parquet"))
+    raw = bytearray(part.read_bytes())
+    raw[100] ^= 1
+    part.write_bytes(bytes(raw))
+    done = synth("verify", "release", cwd=desk)
+    assert done.returncode == 1
+    assert part.name in done.stderr
+    loose.write_text("datasets: {}\nruns: {}\ngate: {quality.shape_error: {max: 0.00001}}\n")
+    done = synth("release", "small", *real, "--params", "params.yaml", "--out", "release", cwd=desk)
+    assert done.returncode == 1
+    assert "quality.shape_error" in done.stderr
+    assert not (desk / "release").exists()
+
+
+def test_init_adds_a_run_and_keeps_the_comments(desk, tmp_path):
+    (tmp_path / "params.yaml").write_text("# mine\nseed: 7 # lucky\ndatasets: {}\nmodels: {}\nruns: {}\n")
+    done = synth("init", desk / "train.csv", "--target", "churned", "--name", "customers", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    text = (tmp_path / "params.yaml").read_text()
+    assert "# mine" in text
+    assert "# lucky" in text
+    params = load_params(tmp_path / "params.yaml")
+    assert params.datasets["customers"].target == "churned"
+    assert params.runs["customers-autoregressive"].model == "autoregressive"
+    done = synth("init", desk / "train.csv", "--name", "customers", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "has 'customers' already" in done.stderr
+    assert (tmp_path / "params.yaml").read_text() == text
+
+
+def test_models_are_listed(desk):
+    done = synth("models", cwd=desk)
+    assert "autoregressive (table): " in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("content", "arguments", "message"),
+    [
+        (b"", (), "x.csv: the file is empty"),
+        (b"\x00\x01\x02", (), "x.csv: binary content"),
+        (b"a,b\n1,2\n3\n", (), "x.csv: line 3 has 1 fields where 2 are expected"),
+        (b"a,b\n1,2\n3,4\n", ("--target", "c"), "target 'c'"),
+        (b"a,b\n1,2\n3,4\n", ("--model", "gin"), "model 'gin' is unknown"),
+        (b"a,b\n1,2\n3,4\n", ("--set", "epoch=1"), "unknown key 'epoch'"),
+        (b"a,b\n1,2\n3,4\n", ("--set", "epochs"), "--set: expected key=value, found 'epochs'"),
+        (b"a,b\n1,2\ninf,4\n", (), "column 'a'"),
+        (None, (), "x.csv: no such file"),
+    ],
+)
+def test_unusable_input_is_one_line_and_exit_2(tmp_path, content, arguments, message):
+    if content is not None:
+        (tmp_path / "x.csv").write_bytes(content)
+    before = sorted(tmp_path.iterdir())
+    done = synth("fit", "x.csv", "--out", "m", *arguments, cwd=tmp_path)
+    assert done.returncode == 2, done.stderr
+    lines = done.stderr.strip().splitlines()
+    assert message in lines[-1]
+    assert "Traceback" not in done.stderr
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("sample", "model", "--rows", "5", "--out", "o", "--shard", "2/2"), "--shard: expected I/N"),
+        (("sample", "nothing", "--rows", "5", "--out", "o"), "nothing: no model directory"),
+        (("sample", "model", "--rows", "0", "--out", "o"), "--rows"),
+        (("validate", "train.csv", "--model", "nothing"), "nothing: no model directory"),
+        (("verify", "model"), "model"),
+        (("evaluate", "model", "--train", "train.csv", "--test", "test.csv", "--out", "o"), "model"),
+        (("dance",), "dance"),
+    ],
+)
+def test_wrong_usage_is_exit_2_and_writes_nothing(desk, arguments, message):
+    done = synth(*arguments, cwd=desk)
+    assert done.returncode == 2, done.stderr
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (desk / "o").exists()
