@@ -11,10 +11,10 @@ from synth.evaluation import quality
 from synth.evaluation.encoding import Floats, Views
 from synth.evaluation.tables import Tables
 
-RARE = 10      # a value or bin with fewer real rows is not shown by itself
+RARE = 10  # a value or bin with fewer real rows is not shown by itself
 BINS = 24
 BARS = 14
-MATRIX = 30    # columns of the picture of pairs
+MATRIX = 30  # columns of the picture of pairs
 OTHER, NULL = "(other)", "(null)"
 
 

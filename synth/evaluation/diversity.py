@@ -9,9 +9,9 @@ from synth.evaluation.metric import Figures, Metric
 from synth.evaluation.neighbours import Space, distances, radii
 from synth.evaluation.privacy import row_keys
 
-ROWS = 4_000     # rows of each side whose neighbourhoods are compared
+ROWS = 4_000  # rows of each side whose neighbourhoods are compared
 RANK_ROWS = 100_000
-K = 5            # neighbours that make a neighbourhood
+K = 5  # neighbours that make a neighbourhood
 
 _FEW = "fewer than 7 unseen real rows or synthetic rows, or no column to compare"
 METRICS = (
@@ -36,6 +36,7 @@ METRICS = (
         "How many real neighbourhoods a synthetic row falls into, 1 being what real rows reach on average.",
         _FEW,
         target=1.0,
+        high=None,
     ),
     Metric(
         "coverage",
@@ -90,7 +91,7 @@ def neighbourhoods(views: Views, rng: np.random.Generator) -> Figures:
     space = Space.fit(views, RANK_ROWS, rng)
     real, made = views.holdout.draw(count, rng), views.synthetic.draw(count, rng)
     reach, reach_made = radii(space, real, K), radii(space, made, K)
-    inside = np.zeros(count)                          # real balls around each synthetic row
+    inside = np.zeros(count)  # real balls around each synthetic row
     recalled, covered = np.zeros(count, dtype=bool), np.zeros(count, dtype=bool)
     for part, found in distances(space, made, real):  # (chunk, n)
         within = found <= reach

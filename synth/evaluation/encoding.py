@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ Floats = NDArray[np.float64]
 Codes = NDArray[np.int32]
 Rows = NDArray[np.int64]
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
@@ -37,7 +38,7 @@ class View:
     @property
     def width(self) -> int:
         """Number of columns that can be compared, Dn + Dc."""
-        return self.numbers.shape[1] + self.codes.shape[1]
+        return int(self.numbers.shape[1] + self.codes.shape[1])
 
     def take(self, rows: Rows) -> View:
         """These rows, in this order."""
@@ -98,23 +99,18 @@ def encode(frames: Mapping[str, pd.DataFrame], schema: Schema) -> Views:
     labels: dict[str, tuple[str | None, ...]] = {}
     undefined: dict[str, str] = {}
     for column in schema.columns:
+        arrays = {role: _arrow(frame, column.name, role) for role, frame in frames.items()}
         if column.kind == "identifier":
             undefined[column.name] = "an identifier: generated anew, not compared"
-            continue
-        arrays = {role: _arrow(frame, column.name, role) for role, frame in frames.items()}
-        if column.kind in ("number", "datetime"):
-            values = {role: _floats(array, column) for role, array in arrays.items()}
-            distinct = len(np.unique(values["train"][~np.isnan(values["train"])]))
-            if distinct > 1:
-                numbers[column.name] = values
-                continue
-        coded, words = _coded({role: _text(array, column) for role, array in arrays.items()})
-        if len(np.unique(coded["train"])) > 1:
-            codes[column.name], labels[column.name] = coded, words
-        elif words[0] is None:
-            undefined[column.name] = "all values are null in the training rows"
+        elif (values := _continuous(arrays, column)) is not None:
+            numbers[column.name] = values
         else:
-            undefined[column.name] = "one single value in the training rows"
+            coded, words = _coded({role: _text(array, column) for role, array in arrays.items()})
+            if len(np.unique(coded["train"])) > 1:
+                codes[column.name], labels[column.name] = coded, words
+            else:
+                only = "null alone" if words[0] is None else "one single value"
+                undefined[column.name] = f"{only} among the training rows"
     views = {
         role: View(
             _stack([values[role] for values in numbers.values()], len(frame), np.float64),
@@ -127,10 +123,19 @@ def encode(frames: Mapping[str, pd.DataFrame], schema: Schema) -> Views:
         numbers=tuple(numbers),
         categories=tuple(codes),
         labels=tuple(labels.values()),
-        dates=frozenset(n for n in numbers if schema[n].kind == "datetime" and _is_date(schema[n])),
+        dates=frozenset(name for name in numbers if _is_date(schema[name])),
         undefined=undefined,
         target=schema.target if schema.target in {*numbers, *codes} else None,
     )
+
+
+def _continuous(arrays: Mapping[str, pa.ChunkedArray], column: Column) -> dict[str, Floats] | None:
+    """Values of a number or a date; None for other kinds and where train has fewer than two different values."""
+    if column.kind not in ("number", "datetime"):
+        return None
+    values = {role: _floats(array, column) for role, array in arrays.items()}
+    known = values["train"][~np.isnan(values["train"])]
+    return values if len(known) and known.min() < known.max() else None
 
 
 def _stack(columns: list[NDArray[Any]], rows: int, dtype: type) -> NDArray[Any]:
@@ -138,7 +143,7 @@ def _stack(columns: list[NDArray[Any]], rows: int, dtype: type) -> NDArray[Any]:
 
 
 def _is_date(column: Column) -> bool:
-    return not column.dtype.startswith(("duration", "time32", "time64"))
+    return column.kind == "datetime" and not column.dtype.startswith(("duration", "time32", "time64"))
 
 
 def _arrow(frame: pd.DataFrame, name: str, role: str) -> pa.ChunkedArray:
@@ -191,18 +196,17 @@ def _read_text(array: pa.ChunkedArray, column: Column) -> Floats:
     else:
         known = pd.to_numeric(words, errors="coerce").to_numpy(np.float64)
     places = unique.indices.fill_null(len(known)).to_numpy(zero_copy_only=False)
-    return np.append(known, np.nan)[places]
+    return np.asarray(np.append(known, np.nan)[places], dtype=np.float64)
 
 
 def _seconds(word: str, form: str | None) -> float:
-    """Seconds since 1970 of a date as text; years 1 to 9999."""
+    """Seconds since 1970 of a date as text, years 1 to 9999; a date without a zone counts as UTC."""
     try:
-        moment = datetime.strptime(word, form) if form else datetime.fromisoformat(word)
+        moment = datetime.strptime(word, form) if form else datetime.fromisoformat(word)  # noqa: DTZ007
     except ValueError:
         return float("nan")
-    return (moment.replace(tzinfo=None) - datetime(1970, 1, 1)).total_seconds() - (  # noqa: DTZ001
-        moment.utcoffset().total_seconds() if moment.utcoffset() else 0.0  # type: ignore[union-attr]
-    )
+    offset = moment.utcoffset() or timedelta(0)
+    return (moment.replace(tzinfo=UTC) - EPOCH - offset).total_seconds()
 
 
 def _text(array: pa.ChunkedArray, column: Column) -> pa.ChunkedArray:
@@ -235,9 +239,7 @@ def _coded(arrays: Mapping[str, pa.ChunkedArray]) -> tuple[dict[str, Codes], tup
         encoded = encoded if isinstance(encoded, pa.DictionaryArray) else encoded.chunk(0)
         words = encoded.dictionary.to_pylist()
         places = np.array([known.setdefault(word, len(known)) for word in words], dtype=np.int64)
-        indices[role] = (
-            places[encoded.indices.to_numpy(zero_copy_only=False)] if len(array) else np.zeros(0, np.int64)
-        )
+        indices[role] = places[encoded.indices.to_numpy(zero_copy_only=False)] if len(array) else np.zeros(0, np.int64)
         weight += [0] * (len(known) - len(weight))
         if role == "train":
             weight = np.bincount(indices[role], minlength=len(known)).tolist()

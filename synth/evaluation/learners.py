@@ -24,15 +24,15 @@ class Features:
     """
 
     task: Task
-    target: int                  # place among the numbers or the categories
+    target: int  # place among the numbers or the categories
     numbers: NDArray[np.int64]
     flags: NDArray[np.int64]
     categories: NDArray[np.int64]
-    median: Floats               # (Dn,)
-    centre: Floats               # (numbers + flags,)
-    scale: Floats                # (numbers + flags,)
-    sizes: tuple[int, ...]       # vocabulary of each of `categories`
-    null: int | None             # the place in the target's vocabulary that stands for null
+    median: Floats  # (Dn,)
+    centre: Floats  # (numbers + flags,)
+    scale: Floats  # (numbers + flags,)
+    sizes: tuple[int, ...]  # vocabulary of each of `categories`
+    null: int | None  # the place in the target's vocabulary that stands for null
 
     @classmethod
     def fit(cls, views: Views) -> Features:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,8 +13,6 @@ from synth.evaluation import diversity, privacy, quality
 from synth.evaluation.encoding import View, Views
 from synth.evaluation.metric import Figures, Metric
 from synth.evaluation.tables import Tables
-
-log = logging.getLogger(__name__)
 
 AREAS = {"quality": quality, "diversity": diversity, "privacy": privacy}
 METRICS: dict[str, tuple[Metric, ...]] = {area: module.METRICS for area, module in AREAS.items()}
@@ -45,7 +42,8 @@ def evaluate(data: Tables, *, seed: int = 0, repeats: int = 5) -> Result:
     shown = measure(views, np.random.default_rng(seeds[0]))
     halves = [measure(_halved(views, rng), rng) for rng in map(np.random.default_rng, seeds[4:])]
     beside = _beside(views, [np.random.default_rng(s) for s in seeds[1:4]])
-    floors = quality.column_errors(views.with_synthetic(views.test), np.random.default_rng(seeds[1])) if len(views.test) else {}
+    unseen = views.with_synthetic(views.test)
+    floors = quality.column_errors(unseen, np.random.default_rng(seeds[1])) if len(views.test) else {}
     result: Result = {
         area: {
             metric.name: _entry(metric, shown[area], [half[area] for half in halves], beside, area)
@@ -102,14 +100,8 @@ def _halved(views: Views, rng: np.random.Generator) -> Views:
 def _entry(
     metric: Metric, shown: Figures, halves: list[Figures], beside: dict[str, dict[str, Figures]], area: str
 ) -> Result:
-    value = _round(shown[metric.name])
-    margin = _margin([half[metric.name] for half in halves])
-    defined = value is not None and margin is not None
-    entry: Result = {
-        "value": value,
-        "low": _round(value - margin) if defined else None,  # type: ignore[operator]
-        "high": _round(value + margin) if defined else None,  # type: ignore[operator]
-    }
+    value = shown[metric.name]
+    entry: Result = {"value": _round(value), **_interval(metric, value, [half[metric.name] for half in halves])}
     for name in ("floor", "independent", "copy"):
         entry[name] = _round(beside[name][area][metric.name]) if name in beside else None
     if value is None:
@@ -117,13 +109,17 @@ def _entry(
     return entry
 
 
-def _margin(values: list[float | None]) -> float | None:
+def _interval(metric: Metric, value: float | None, values: list[float | None]) -> Figures:
+    """Low and high end around `value`, within what the metric can be; None without two halves to compare."""
     from scipy.stats import t
 
-    defined = [value for value in values if value is not None]
-    if len(defined) < 2:
-        return None
-    return float(np.std(defined, ddof=1) * t.ppf(0.975, len(defined) - 1))
+    defined = [half for half in values if half is not None]
+    if value is None or len(defined) < 2:
+        return {"low": None, "high": None}
+    margin = float(np.std(defined, ddof=1) * t.ppf(0.975, len(defined) - 1))
+    low = -math.inf if metric.low is None else metric.low
+    high = math.inf if metric.high is None else metric.high
+    return {"low": _round(max(low, value - margin)), "high": _round(min(high, value + margin))}
 
 
 def _round(value: float | None) -> float | None:

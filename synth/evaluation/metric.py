@@ -19,6 +19,7 @@ class Metric:
     title: the name in the report
     meaning: one sentence for a reader who does not know it
     undefined: why the figure may be None
+    low, high: the least and the greatest value that it can have; None where there is no bound
     """
 
     name: str
@@ -27,3 +28,5 @@ class Metric:
     meaning: str
     undefined: str
     target: float | None = None
+    low: float | None = 0.0
+    high: float | None = 1.0

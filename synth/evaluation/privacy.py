@@ -9,8 +9,8 @@ from synth.evaluation.encoding import View, Views
 from synth.evaluation.metric import Figures, Metric
 from synth.evaluation.neighbours import Space, two_nearest
 
-REFERENCE_ROWS = 200_000     # rows of train, and of the holdout, that neighbours are looked for in
-DISTANCES = 100_000_000      # distances that are computed at most
+REFERENCE_ROWS = 200_000  # rows of train, and of the holdout, that neighbours are looked for in
+DISTANCES = 100_000_000  # distances that are computed at most
 RANK_ROWS = 100_000
 
 METRICS = (
@@ -28,6 +28,7 @@ METRICS = (
         "That share less the share of unseen real rows that equal a training row: people who resemble each other by "
         "chance are no leak.",
         "no column to compare or no unseen real rows",
+        low=-1.0,
     ),
     Metric(
         "dcr_share",

@@ -11,12 +11,12 @@ from synth.evaluation.encoding import Floats, View, Views
 from synth.evaluation.learners import Features, area, boosting, determination, probabilities, ranking, unlearnable
 from synth.evaluation.metric import Figures, Metric
 
-MARGINAL_ROWS = 200_000   # rows of each table that columns and pairs are compared on
-PAIRS = 3_000             # pairs of columns that are compared at most
-CLASSIFIER_ROWS = 8_000   # rows of each side in the two-sample test
-FIT_ROWS = 20_000         # rows that the train-on-synthetic model learns from
-BINS = 10                 # quantile bins of a number in a pair
-VALUES = 50               # values of a category in a pair; rarer ones are one
+MARGINAL_ROWS = 200_000  # rows of each table that columns and pairs are compared on
+PAIRS = 3_000  # pairs of columns that are compared at most
+CLASSIFIER_ROWS = 8_000  # rows of each side in the two-sample test
+FIT_ROWS = 20_000  # rows that the train-on-synthetic model learns from
+BINS = 10  # quantile bins of a number in a pair
+VALUES = 50  # values of a category in a pair; rarer ones are one
 
 METRICS = (
     Metric(
@@ -48,6 +48,7 @@ METRICS = (
         "Score on real test rows of a model trained on synthetic rows alone (ROC AUC for classes, R² for numbers); "
         "the floor is the same model trained on the real rows.",
         "there is no target that can be predicted from other columns, or no test rows",
+        low=None,
     ),
 )
 

@@ -44,9 +44,7 @@ class Tables:
 
 def load_tables(prepared: Path, samples: Path) -> Tables:
     """Read train, holdout, test and schema from what `prepare` wrote, and the synthetic part files."""
-    parts = {
-        role: read_parquet(prepared / f"{role}.parquet").to_pandas() for role in ("train", "holdout", "test")
-    }
+    parts = {role: read_parquet(prepared / f"{role}.parquet").to_pandas() for role in ("train", "holdout", "test")}
     return Tables(
         **parts,
         synthetic=read_parquet(samples).to_pandas(),
