@@ -68,11 +68,6 @@ class History:
         """As JSON can hold it."""
         return {**asdict(self), "epochs": [asdict(epoch) for epoch in self.epochs]}
 
-    @classmethod
-    def from_dict(cls, state: Mapping[str, Any]) -> History:
-        """What `as_dict` gave."""
-        return cls(**{**state, "epochs": tuple(Epoch(**epoch) for epoch in state["epochs"])})
-
 
 @dataclass(frozen=True)
 class Plan:
@@ -264,9 +259,7 @@ class Training:
     def permutation(self, number: int) -> Tensor:
         """The order of the rows in a pass, (N,) int64 on the device."""
         if self.order is None or self.order[0] != number:
-            drawn = torch.randperm(
-                self.plan.rows, generator=self.generator(ORDER, number, torch.device("cpu"))
-            )
+            drawn = torch.randperm(self.plan.rows, generator=self.generator(ORDER, number, torch.device("cpu")))
             self.order = number, drawn.to(self.device)
         return self.order[1]
 
@@ -305,9 +298,7 @@ class Training:
         generator = self.generator(VALIDATION, 0, self.device)
         total = 0.0
         for start in range(0, self.validation_rows, VALIDATION_ROWS):
-            batch = {
-                name: tensor[start : start + VALIDATION_ROWS] for name, tensor in self.validation.items()
-            }
+            batch = {name: tensor[start : start + VALIDATION_ROWS] for name, tensor in self.validation.items()}
             total += float(self.averaged.loss(batch, generator)) * len(next(iter(batch.values())))
         return total / self.validation_rows
 

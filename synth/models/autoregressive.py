@@ -45,9 +45,7 @@ class Config(TrainingConfig):
 class ColumnLinear(nn.Module):
     """D linear maps side by side, one per column: (D, B, I) -> (D, B, O)."""
 
-    def __init__(
-        self, columns: int, inputs: int, outputs: int, scale: float, generator: torch.Generator
-    ) -> None:
+    def __init__(self, columns: int, inputs: int, outputs: int, scale: float, generator: torch.Generator) -> None:
         super().__init__()
         weight = torch.randn((columns, inputs, outputs), generator=generator)
         self.weight = nn.Parameter(weight * scale / math.sqrt(max(inputs, 1)))
@@ -137,9 +135,7 @@ class Model(GenerativeModel):
         columns, width = layout.columns, config.width
         D = len(columns)
         embedded = np.concatenate([column.embedded for column in columns] or [np.zeros(0, dtype=bool)])
-        rows = np.where(
-            embedded, np.cumsum(embedded), 0
-        )  # (sum K,) row of the embedding; 0 is the zero vector
+        rows = np.where(embedded, np.cumsum(embedded), 0)  # (sum K,) row of the embedding; 0 is the zero vector
         starts = np.cumsum([0, *layout.cardinalities])[:D]
         self.register_buffer("offsets", torch.from_numpy(starts).long()[:, None], persistent=False)  # (D, 1)
         self.register_buffer("rows", torch.from_numpy(rows).long(), persistent=False)
@@ -148,17 +144,15 @@ class Model(GenerativeModel):
         self.register_buffer("positioned", torch.tensor(positioned, dtype=torch.long), persistent=False)
         self.slots = {d: i for i, d in enumerate(positioned)}
 
-        weight = torch.randn((int(embedded.sum()) + 1, width), generator=generator) * 0.5
-        weight[0] = 0
+        weight = torch.randn((int(embedded.sum()) + min(D, 1), width), generator=generator) * 0.5
+        weight[:1] = 0
         self.embedding = nn.Parameter(weight)
         self.position = ColumnLinear(len(positioned), self.features.shape[1], width, 1.0, generator)
         self.entry = ColumnLinear(D, width, width, 1.0, generator)
         self.blocks = nn.ModuleList(Block(D, width, generator) for _ in range(config.blocks))
         groups = group_heads(layout, config)
         self.members = [members for _, members in groups]
-        self.heads = nn.ModuleList(
-            Head([columns[d] for d in group], width, cosines) for cosines, group in groups
-        )
+        self.heads = nn.ModuleList(Head([columns[d] for d in group], width, cosines) for cosines, group in groups)
         self.place = {d: (g, i) for g, group in enumerate(self.members) for i, d in enumerate(group)}
         self.masks: Tensor | None = None
 
