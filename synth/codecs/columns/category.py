@@ -1,0 +1,85 @@
+"""category: one token for each value that the training rows have, and one for the null."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from synth.codecs import text
+from synth.codecs.columns import ColumnCodec, Tokens, flat
+from synth.layout import ColumnLayout
+from synth.schema import Column
+
+
+@dataclass(frozen=True)
+class Codec(ColumnCodec):
+    """values: those with a row of their own in training, in the schema's order; `counts` ends with the nulls'."""
+
+    values: pa.Array
+    counts: NDArray[np.int64]
+    nulls: bool
+    dictionary: pa.Array | None
+    dtype: pa.DataType
+
+    @classmethod
+    def fit(cls, array: pa.Array, column: Column, rng: np.random.Generator) -> Self:
+        """Count each declared value; those without a training row get no token."""
+        known = text.from_scalars(column.categories or (), text.value_type(array.type))
+        codes = pc.index_in(text.hashable(flat(array)), text.hashable(known))
+        counts = np.bincount(pc.drop_null(codes).to_numpy(), minlength=len(known)).astype(np.int64)
+        seen = np.flatnonzero(counts)
+        nulls = array.null_count
+        dictionary = known if pa.types.is_dictionary(array.type) else None
+        rows = np.array(counts[seen].tolist() + [nulls] * bool(nulls), dtype=np.int64)
+        return cls(known.take(pa.array(seen)), rows, nulls > 0, dictionary, array.type)
+
+    def layout(self, name: str) -> ColumnLayout:
+        """Embedded tokens without an order."""
+        size = len(self.counts)
+        return ColumnLayout(
+            name=name,
+            features=np.zeros((size, 0), dtype=np.float32),
+            embedded=np.ones(size, dtype=bool),
+            ordered=np.full(size, np.nan, dtype=np.float32),
+            frequency=(self.counts / self.counts.sum()).astype(np.float32),
+        )
+
+    def encode(self, array: pa.Array) -> Tokens:
+        """Position of each value; unseen ones, and nulls where there were none, become the most frequent."""
+        array = flat(array)
+        fallback = int(self.counts.argmax())
+        codes = pc.fill_null(pc.index_in(text.hashable(array), text.hashable(self.values)), fallback)
+        tokens: Tokens = codes.to_numpy(zero_copy_only=False).astype(np.int64)
+        tokens[np.asarray(pc.is_null(array))] = len(self.values) if self.nulls else fallback
+        return tokens
+
+    def decode(self, tokens: Tokens | None, rows: Tokens, rng: np.random.Generator) -> pa.Array:
+        """The values of the tokens, in the column's own type."""
+        assert tokens is not None  # noqa: S101 - a category always has tokens
+        indices = pa.array(tokens, mask=tokens >= len(self.values))
+        values = self.values.take(indices)
+        if self.dictionary is None:
+            return values
+        codes = pc.index_in(values, self.dictionary).cast(self.dtype.index_type)
+        codes = pc.if_else(pc.is_null(values), pa.scalar(None, codes.type), codes)
+        return pa.DictionaryArray.from_arrays(codes, self.dictionary, ordered=self.dtype.ordered)
+
+    def state(self) -> dict[str, Any]:
+        """As JSON."""
+        return {"values": text.to_scalars(self.values), "counts": self.counts.tolist(), "nulls": self.nulls}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any], column: Column, dtype: pa.DataType) -> Self:
+        """What `state` gave; a dictionary comes from the schema's categories."""
+        value_type = text.value_type(dtype)
+        dictionary = None
+        if pa.types.is_dictionary(dtype):
+            dictionary = text.from_scalars(column.categories or (), value_type)
+        values = text.from_scalars(state["values"], value_type)
+        return cls(values, np.array(state["counts"], dtype=np.int64), bool(state["nulls"]), dictionary, dtype)

@@ -1,0 +1,133 @@
+"""number: integers, floats and decimals, as exact integers wherever they have a common number of decimals."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Context, Decimal
+from typing import Any, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from synth.codecs.columns import ColumnCodec, Tokens, flat
+from synth.codecs.grid import Grid, Line
+from synth.layout import ColumnLayout
+from synth.schema import Column
+
+WIDE = Context(prec=80)
+FAR = 2**62  # sums and differences of int64 below half of this cannot overflow
+
+
+@dataclass(frozen=True)
+class Codec(ColumnCodec):
+    """A grid over value * 10^decimals, in units of `step` from `offset`; floats without decimals as they are."""
+
+    grid: Grid
+    dtype: pa.DataType
+    decimals: int | None
+    offset: int
+    step: int
+
+    @classmethod
+    def fit(cls, array: pa.Array, column: Column, rng: np.random.Generator) -> Self:
+        """Learn bins, frequent values, step and null rate."""
+        array = flat(array)
+        line = to_line(pc.drop_null(array), column.decimals)
+        offset, step = stride(line)
+        grid = Grid.fit(relative(line, offset, step), array.null_count)
+        return cls(grid, array.type, column.decimals, offset, step)
+
+    def layout(self, name: str) -> ColumnLayout:
+        """Places on the number line, and a null."""
+        return self.grid.layout(name)
+
+    def encode(self, array: pa.Array) -> Tokens:
+        """Nearest atom or bin."""
+        array = flat(array)
+        null = np.asarray(pc.is_null(array, nan_is_null=True))
+        known = pc.drop_null(array) if not null.any() else array.filter(pa.array(~null))
+        values = np.zeros(len(array), dtype=self.grid.atoms.dtype)
+        values[~null] = relative(to_line(known, self.decimals), self.offset, self.step)
+        return self.grid.encode(values, null)
+
+    def decode(self, tokens: Tokens | None, rows: Tokens, rng: np.random.Generator) -> pa.Array:
+        """Values inside the training range, with its decimals."""
+        assert tokens is not None  # noqa: S101 - a number always has tokens
+        values, null = self.grid.decode(tokens, rng)
+        if values.dtype != np.float64:
+            values = widen(values, self.offset, self.step)
+        return from_line(values, null, self.dtype, self.decimals)
+
+    def state(self) -> dict[str, Any]:
+        """As JSON."""
+        return {"grid": self.grid.state(), "decimals": self.decimals, "offset": self.offset, "step": self.step}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any], column: Column, dtype: pa.DataType) -> Self:
+        """What `state` gave."""
+        value_type = dtype.value_type if pa.types.is_dictionary(dtype) else dtype
+        return cls(Grid.from_state(state["grid"]), value_type, state["decimals"], state["offset"], state["step"])
+
+
+def to_line(array: pa.Array, decimals: int | None) -> Line:
+    """Non-null numbers as exact integers in units of 10^-decimals, or as float64 where `decimals` is None."""
+    if pa.types.is_decimal(array.type):
+        scale = array.type.scale
+        return narrow(np.array([int(value.scaleb(scale, WIDE)) for value in array.to_pylist()], dtype=object))
+    if pa.types.is_floating(array.type):
+        values = array.cast(pa.float64()).to_numpy(zero_copy_only=False) + 0.0  # -0.0 + 0.0 is 0.0
+        return values if decimals is None else np.round(np.clip(values * 10.0**decimals, -FAR, FAR)).astype(np.int64)
+    if array.type == pa.uint64():
+        return narrow(np.array(array.to_pylist(), dtype=object))
+    return array.cast(pa.int64()).to_numpy(zero_copy_only=False)
+
+
+def from_line(values: Line, null: np.ndarray, dtype: pa.DataType, decimals: int | None) -> pa.Array:
+    """What `to_line` took apart, as an Arrow array of `dtype`."""
+    if pa.types.is_decimal(dtype):
+        exact = [None if n else Decimal(int(v)).scaleb(-dtype.scale, WIDE) for v, n in zip(values, null, strict=True)]
+        return pa.array(exact, type=dtype)
+    if pa.types.is_floating(dtype):
+        numbers = values if decimals is None else values.astype(np.float64) / 10.0**decimals
+        return pa.array(numbers, mask=null).cast(dtype, safe=False)
+    if values.dtype == object:
+        return pa.array([None if n else int(v) for v, n in zip(values, null, strict=True)], type=dtype)
+    return pa.array(np.where(null, 0, values), type=dtype, mask=null)
+
+
+def stride(line: Line) -> tuple[int, int]:
+    """Least value and greatest common step of integers; (0, 1) for floats."""
+    if line.dtype == np.float64 or not len(line):
+        return 0, 1
+    least, most = int(line.min()), int(line.max())
+    if line.dtype != object and most - least < FAR:
+        return least, int(np.gcd.reduce(line - least)) or 1
+    return least, math.gcd(*(int(value) - least for value in line.tolist())) or 1
+
+
+def relative(line: Line, offset: int, step: int) -> Line:
+    """(line - offset) // step for integers, exactly; floats as they are."""
+    if line.dtype == np.float64:
+        return line
+    if line.dtype != object and len(line) and max(abs(int(line.min())), abs(int(line.max())), abs(offset)) >= FAR // 2:
+        line = line.astype(object)
+    return narrow((line - offset) // step)
+
+
+def narrow(line: Line) -> Line:
+    """Integers as int64 where all of them are far from its ends, as Python integers otherwise."""
+    if line.dtype == object and (not len(line) or max(abs(min(line)), abs(max(line))) < FAR // 2):
+        return line.astype(np.int64)
+    return line
+
+
+def widen(values: Line, offset: int, step: int) -> Line:
+    """offset + values * step, exactly."""
+    if values.dtype != object and len(values):
+        ends = [offset + int(values.min()) * step, offset + int(values.max()) * step]
+        if min(ends) >= -(2**63) and max(ends) < 2**63:
+            return values * step + offset
+    return np.array([offset + int(value) * step for value in values.tolist()], dtype=object)

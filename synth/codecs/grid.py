@@ -1,0 +1,187 @@
+"""Tokens on a number line: exact values where there are few, quantile bins where there are many.
+
+Numbers, dates and times all become exact integers (or floats where they have no common number of decimals)
+before they come here, so nothing is rounded that the source did not round.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri
+
+from synth.layout import ColumnLayout
+
+Line = NDArray[Any]  # (N,) int64, float64, or object of Python integers where 64 bits are too few
+
+DISCRETE = 200  # up to this many distinct values are tokens of their own
+FEW = 20  # so many always are; more only where each stands for two rows or more
+BINS = 128
+KNOTS = 16  # quantiles inside a bin, at most
+LEAST_KNOTS = 4
+ATOM_SHARE, ATOM_ROWS = 0.005, 20  # a value at least so frequent gets a token beside the bins
+WAVES = 8  # sine and cosine pairs of the rank
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Tokens 0 .. K-1: atoms in ascending order, then bins in ascending order, then the null.
+
+    atoms: (A,) values that come out as they are
+    knots: per bin its quantiles in ascending order, the bin's least and greatest value included
+    counts: (K,) training rows of each token; the last is the null's where `nulls`
+    nulls: whether there is a null token
+    """
+
+    atoms: Line
+    knots: tuple[Line, ...]
+    counts: NDArray[np.int64]
+    nulls: bool
+
+    @classmethod
+    def fit(cls, values: Line, nulls: int) -> Grid:
+        """Learn the tokens of the non-null `values` (at least one) and the number of nulls beside them."""
+        distinct, counts = np.unique(values, return_counts=True)
+        if len(distinct) <= FEW or (len(distinct) <= DISCRETE and 2 * len(distinct) <= len(values)):
+            frequent = np.ones(len(distinct), dtype=bool)
+        else:
+            frequent = counts >= max(ATOM_SHARE * (len(values) + nulls), ATOM_ROWS)
+        rest, weights = distinct[~frequent], counts[~frequent]
+        bins = _cut(rest, weights)
+        knots = tuple(_quantiles(rest[a:b], weights[a:b]) for a, b in bins)
+        rows = [*counts[frequent].tolist(), *(int(weights[a:b].sum()) for a, b in bins)]
+        return cls(distinct[frequent], knots, np.array(rows + [nulls] * bool(nulls), dtype=np.int64), nulls > 0)
+
+    def encode(self, values: Line, null: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Tokens (N,) of values (N,), whose entries under `null` are arbitrary."""
+        count = len(self.atoms)
+        tokens = np.full(len(values), int(self.counts.argmax()), dtype=np.int64)
+        if self.knots:
+            tops = np.array([knots[-1] for knots in self.knots], dtype=values.dtype)
+            tokens = count + np.minimum(np.searchsorted(tops, values), len(tops) - 1)
+        if count:
+            right = np.minimum(np.searchsorted(self.atoms, values), count - 1)
+            exact = self.atoms[right] == values
+            if self.knots:
+                tokens = np.where(exact, right, tokens)
+            else:
+                left = np.maximum(right - 1, 0)
+                nearer = np.abs(values - self.atoms[left]) < np.abs(self.atoms[right] - values)
+                tokens = np.where(nearer & ~exact, left, right)
+        if self.nulls:
+            tokens[null] = count + len(self.knots)
+        elif null.any():
+            tokens[null] = int(self.counts.argmax())
+        return tokens.astype(np.int64)
+
+    def decode(self, tokens: NDArray[np.int64], rng: np.random.Generator) -> tuple[Line, NDArray[np.bool_]]:
+        """Values (N,) and where they are null; inside a bin between two neighbouring quantiles, uniformly."""
+        kind = self.atoms.dtype
+        values = np.zeros(len(tokens), dtype=kind)
+        uniform, place = rng.random(len(tokens)), rng.random(len(tokens))
+        count = len(self.atoms)
+        if count:
+            atom = tokens < count
+            values[atom] = self.atoms[tokens[atom]]
+        inside = np.flatnonzero((tokens >= count) & (tokens < count + len(self.knots)))
+        if len(inside):
+            table, sizes = self._table()
+            row = tokens[inside] - count
+            gap = (uniform[inside] * (sizes[row] - 1)).astype(np.int64)
+            low, high = table[row, gap], table[row, np.minimum(gap + 1, sizes[row] - 1)]
+            values[inside] = _between(low, high, place[inside])
+        null = tokens == count + len(self.knots) if self.nulls else np.zeros(len(tokens), dtype=bool)
+        return values, null
+
+    def layout(self, name: str) -> ColumnLayout:
+        """Places, features and frequencies of the tokens."""
+        centres = np.array(
+            [
+                *map(float, self.atoms),
+                *(float(k[len(k) // 2]) / 2 + float(k[(len(k) - 1) // 2]) / 2 for k in self.knots),
+            ]
+        )
+        counts = self.counts[: len(centres)].astype(np.float64)
+        order = np.argsort(centres, kind="stable")
+        rank = np.empty(len(centres))
+        rank[order] = (np.cumsum(counts[order]) - counts[order] / 2) / counts.sum()
+        mean = float(np.average(centres, weights=counts))
+        spread = float(np.sqrt(np.average((centres - mean) ** 2, weights=counts))) or 1.0
+        waves = np.pi * rank[:, None] * np.arange(1, WAVES + 1)
+        features = np.column_stack(
+            [
+                ndtri(np.clip(rank, 1e-4, 1 - 1e-4)),
+                np.clip((centres - mean) / spread, -6, 6),
+                np.sin(waves),
+                np.cos(waves),
+            ]
+        )
+        extra = int(self.nulls)
+        return ColumnLayout(
+            name=name,
+            features=np.vstack([features, np.zeros((extra, features.shape[1]))]).astype(np.float32),
+            embedded=np.array([True] * len(self.atoms) + [False] * len(self.knots) + [True] * extra),
+            ordered=np.append(rank, [np.nan] * extra).astype(np.float32),
+            frequency=(self.counts / self.counts.sum()).astype(np.float32),
+        )
+
+    def state(self) -> dict[str, Any]:
+        """As JSON: integers and floats as they are, exactly."""
+        return {
+            "dtype": self.atoms.dtype.name,
+            "atoms": self.atoms.tolist(),
+            "knots": [knots.tolist() for knots in self.knots],
+            "counts": self.counts.tolist(),
+            "nulls": self.nulls,
+        }
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Grid:
+        """What `state` gave."""
+        dtype = np.dtype(state["dtype"])
+        return cls(
+            np.array(state["atoms"], dtype=dtype),
+            tuple(np.array(knots, dtype=dtype) for knots in state["knots"]),
+            np.array(state["counts"], dtype=np.int64),
+            bool(state["nulls"]),
+        )
+
+    def _table(self) -> tuple[Line, NDArray[np.int64]]:
+        """Knots of all bins as one rectangle, and how many each bin has."""
+        sizes = np.array([len(knots) for knots in self.knots], dtype=np.int64)
+        table = np.zeros((len(sizes), sizes.max()), dtype=self.atoms.dtype)
+        for row, knots in enumerate(self.knots):
+            table[row, : len(knots)] = knots
+        return table, sizes
+
+
+def _cut(values: Line, counts: NDArray[np.int64]) -> list[tuple[int, int]]:
+    """Ranges of distinct values that hold about equal numbers of rows, at most BINS of them."""
+    if not len(values):
+        return []
+    ends = np.cumsum(counts)
+    wanted = np.linspace(0, ends[-1], min(BINS, len(values)) + 1)[1:]
+    stops = np.unique(np.minimum(np.searchsorted(ends, wanted) + 1, len(values)))
+    return list(zip([0, *stops[:-1].tolist()], stops.tolist(), strict=True))
+
+
+def _quantiles(values: Line, counts: NDArray[np.int64]) -> Line:
+    """Between LEAST_KNOTS and KNOTS values of a bin at even ranks, its ends included."""
+    rows = int(counts.sum())
+    wanted = np.linspace(0, rows - 1, int(np.clip(rows // 8, LEAST_KNOTS, KNOTS)))
+    return values[np.searchsorted(np.cumsum(counts), np.round(wanted), side="right")]
+
+
+def _between(low: Line, high: Line, place: NDArray[np.float64]) -> Line:
+    """low + place (high - low), for integers rounded to one of low .. high."""
+    if low.dtype == np.float64:
+        return np.clip(low + place * (high - low), low, high)
+    if low.dtype == object:
+        moved = [a + int(p * (b - a + 1)) for p, a, b in zip(place, low, high, strict=True)]
+        return np.array([min(value, b) for value, b in zip(moved, high, strict=True)], dtype=object)
+    step = np.floor(place * (high - low + 1).astype(np.float64)).astype(np.int64)
+    return np.minimum(low + step, high)

@@ -1,0 +1,83 @@
+"""Tables to tokens and back: one token per modelled column, one codec per column by its kind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from synth.codecs.columns import ColumnCodec, codec, flat
+from synth.layout import ColumnLayout, TableLayout
+from synth.schema import Schema
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class TableCodec:
+    """The columns' codecs, in the schema's order."""
+
+    schema: Schema
+    columns: tuple[ColumnCodec, ...]
+
+    @classmethod
+    def fit(cls, table: pa.Table, schema: Schema, seed: int) -> TableCodec:
+        """Fit each column's codec on the training rows."""
+        streams = np.random.SeedSequence(seed).spawn(len(schema.columns))
+        fitted = (
+            codec(column.kind).fit(table.column(i).combine_chunks(), column, np.random.default_rng(stream))
+            for i, (column, stream) in enumerate(zip(schema.columns, streams, strict=True))
+        )
+        return cls(schema, tuple(fitted))
+
+    @property
+    def order(self) -> list[int]:
+        """Positions of the columns as a model takes them: the target first, then the source's order."""
+        names = self.schema.names
+        return sorted(range(len(names)), key=lambda i: names[i] != self.schema.target)
+
+    @property
+    def layout(self) -> TableLayout:
+        """What a model is told; columns without tokens are left out."""
+        return TableLayout(tuple(found for _, found in self._modelled))
+
+    def encode(self, table: pa.Table) -> dict[str, NDArray[Any]]:
+        """{"tokens": (N, D) int64} of a table with the schema's columns."""
+        tokens = [self.columns[i].encode(flat(table.column(i))) for i, _ in self._modelled]
+        empty = np.zeros((table.num_rows, 0), dtype=np.int64)
+        return {"tokens": np.column_stack(tokens) if tokens else empty}
+
+    def decode(self, arrays: Arrays, *, rows: range, rng: np.random.Generator) -> pa.Table:
+        """A table of the source's Arrow schema from {"tokens": (N, D)} and the rows' global numbers."""
+        place = {i: d for d, (i, _) in enumerate(self._modelled)}
+        numbers = np.arange(rows.start, rows.stop, dtype=np.int64)
+        schema = self.schema.arrow_schema
+        decoded = [
+            column.decode(arrays["tokens"][:, place[i]] if i in place else None, numbers, stream)
+            for i, (column, stream) in enumerate(zip(self.columns, rng.spawn(len(self.columns)), strict=True))
+        ]
+        return pa.table(decoded, schema=schema)
+
+    def state(self) -> dict[str, Any]:
+        """As JSON, by column name."""
+        return {name: column.state() for name, column in zip(self.schema.names, self.columns, strict=True)}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any], schema: Schema) -> TableCodec:
+        """What `state` gave."""
+        types = schema.arrow_schema.types
+        columns = (
+            codec(column.kind).from_state(state[column.name], column, dtype)
+            for column, dtype in zip(schema.columns, types, strict=True)
+        )
+        return cls(schema, tuple(columns))
+
+    @cached_property
+    def _modelled(self) -> list[tuple[int, ColumnLayout]]:
+        layouts = ((i, self.columns[i].layout(self.schema.names[i])) for i in self.order)
+        return [(i, found) for i, found in layouts if found is not None]

@@ -1,0 +1,251 @@
+"""Reading a schema off the training rows: kinds, bounds, decimals, formats, categories and keys."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from synth.codecs.columns import flat
+from synth.codecs.columns import kinds as known_kinds
+from synth.codecs.columns.datetime import parse_dates
+from synth.codecs.text import hashable, is_binary, is_text, to_scalars
+from synth.errors import ConfigError, InputError
+from synth.patterns import learn, regex
+from synth.schema import Column, Kind, Scalar, Schema, pack_arrow
+
+log = logging.getLogger(__name__)
+
+CATEGORIES = 2000  # text with more values than this is an identifier
+NEARLY_UNIQUE, LEAST_ROWS = 0.95, 50  # so is text of which so large a share is distinct, from so many rows on
+KEY_NAME = re.compile(r"(^|[^a-z])(id|uuid|guid|key)$", re.IGNORECASE)
+DENSE = 4  # unique integers that fill at least 1/DENSE of their range are a running number
+DATE_FORMATS = (
+    "%Y-%m-%d",
+    "%Y/%m/%d",
+    "%d.%m.%Y",
+    "%d/%m/%Y",
+    "%m/%d/%Y",
+    "%d-%m-%Y",
+    "%Y-%m-%d %H:%M:%S",
+    "%Y-%m-%dT%H:%M:%S",
+    "%Y-%m-%dT%H:%M:%SZ",
+    "%Y-%m-%d %H:%M",
+    "%d.%m.%Y %H:%M",
+    "%d/%m/%Y %H:%M",
+    "%m/%d/%Y %H:%M",
+    "%d %b %Y",
+    "%d-%b-%Y",
+    "%b %d, %Y",
+    "%B %d, %Y",
+    "%H:%M:%S",
+    "%H:%M",
+)
+DECIMALS = 15  # a float has no more that are meant
+EXACT = 2**53  # beyond it a float does not tell integers apart
+
+
+def detect(table: pa.Table, *, target: str | None = None, kinds: Mapping[str, Kind] | None = None) -> Schema:
+    """The schema of the training rows.
+
+    target: column that a consumer would predict
+    kinds: column name -> kind, where the user knows better
+    Raises InputError that names the column: a name twice, infinite numbers, a target that is not there, nested
+    values with too many different ones, no rows.
+    """
+    names = table.column_names
+    _check(table, target, kinds or {})
+    columns = tuple(_column(names[i], table.column(i), (kinds or {}).get(names[i])) for i in range(len(names)))
+    key = next((column.name for column in columns if column.kind == "identifier" and column.unique), None)
+    return Schema(columns=columns, target=target, primary_key=key, rows=table.num_rows, arrow=pack_arrow(table.schema))
+
+
+def _check(table: pa.Table, target: str | None, kinds: Mapping[str, Kind]) -> None:
+    names = table.column_names
+    if not names:
+        raise InputError("the table has no columns")
+    if table.num_rows == 0:
+        raise InputError("the table has no rows; at least 1 is needed")
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise InputError(f"column {twice[0]!r} stands twice; names must be unique")
+    if target is not None and target not in names:
+        raise InputError(f"target {target!r} is not a column; there are: {', '.join(names)}")
+    for name, kind in kinds.items():
+        if name not in names:
+            raise ConfigError(f"kinds: {name!r} is not a column; there are: {', '.join(names)}")
+        if kind not in known_kinds():
+            raise ConfigError(f"kinds: {name!r}: {kind!r} is unknown; there are: {', '.join(known_kinds())}")
+
+
+def _column(name: str, chunks: pa.ChunkedArray, wanted: Kind | None) -> Column:
+    dtype = chunks.type
+    array = _nan_as_null(flat(chunks))
+    values = pc.drop_null(array)
+    facts: dict[str, Any] = {"name": name, "dtype": str(dtype), "null_rate": array.null_count / len(array)}
+    if not len(values):
+        if pa.types.is_dictionary(dtype):
+            return Column(kind="category", **facts, **_categories(name, chunks, values))
+        return Column(kind="empty", **facts)
+    if wanted is not None:
+        return Column(kind=wanted, **facts, **_facts(wanted, name, chunks, values))
+    kind = _kind(name, dtype, values)
+    return Column(kind=kind, **facts, **_facts(kind, name, chunks, values))
+
+
+def _kind(name: str, dtype: pa.DataType, values: pa.Array) -> Kind:
+    inner = values.type
+    if pa.types.is_boolean(inner):
+        return "boolean"
+    if pa.types.is_dictionary(dtype):
+        return "identifier" if is_text(inner) and _is_identifier(name, values) else "category"
+    if pa.types.is_temporal(inner):
+        return "datetime"
+    if pa.types.is_integer(inner):
+        return "identifier" if _is_key(name, values) else "number"
+    if pa.types.is_floating(inner) or pa.types.is_decimal(inner):
+        return "number"
+    if is_text(inner):
+        if date_format(values) is not None:
+            return "datetime"
+        return "identifier" if _is_identifier(name, values) else "category"
+    if is_binary(inner) or pa.types.is_nested(inner):
+        return "category"
+    raise InputError(f"column {name!r}: type {inner} is not supported; drop the column or convert it to text")
+
+
+def _facts(kind: Kind, name: str, chunks: pa.ChunkedArray, values: pa.Array) -> dict[str, Any]:
+    if kind in ("category", "boolean"):
+        return _categories(name, chunks, values)
+    if kind == "identifier":
+        unique = _distinct(values) == len(values) and len(values) == len(chunks)
+        return {"unique": unique, "pattern": regex(learn(values.cast(pa.string()))) if is_text(values.type) else None}
+    if kind == "datetime":
+        return _moments(name, values)
+    if kind == "number":
+        return _numbers(name, values)
+    return {}
+
+
+def _nan_as_null(array: pa.Array) -> pa.Array:
+    if not pa.types.is_floating(array.type):
+        return array
+    return pc.if_else(pc.is_nan(pc.fill_null(array, 0)), pa.scalar(None, array.type), array)
+
+
+def _distinct(values: pa.Array) -> int:
+    return int(pc.count_distinct(hashable(values)).as_py())
+
+
+def _is_identifier(name: str, values: pa.Array) -> bool:
+    distinct = _distinct(values)
+    if distinct > CATEGORIES or (len(values) >= LEAST_ROWS and distinct >= NEARLY_UNIQUE * len(values)):
+        log.warning(
+            "column %r: %d different texts in %d rows; treated as an identifier: new ones of the same format are made",
+            name,
+            distinct,
+            len(values),
+        )
+        return True
+    return False
+
+
+def _is_key(name: str, values: pa.Array) -> bool:
+    """A running number, or unique integers under a name that says key; few rows prove nothing."""
+    if len(values) < LEAST_ROWS or _distinct(values) < len(values):
+        return False
+    spread = pc.max(values).as_py() - pc.min(values).as_py() + 1
+    return spread <= DENSE * len(values) or KEY_NAME.search(name) is not None
+
+
+def _categories(name: str, chunks: pa.ChunkedArray, values: pa.Array) -> dict[str, Any]:
+    if pa.types.is_dictionary(chunks.type):
+        dictionary = chunks.unify_dictionaries().chunk(0).dictionary if chunks.num_chunks else values
+        return {"categories": tuple(to_scalars(dictionary)), "ordered": bool(chunks.type.ordered)}
+    found: set[Scalar] = set(to_scalars(pc.unique(hashable(values))))
+    if len(found) > CATEGORIES and not is_text(values.type) and not pa.types.is_integer(values.type):
+        raise InputError(
+            f"column {name!r}: {len(found):,} different {values.type} values, more than the {CATEGORIES:,} that can be "
+            "categories; flatten it into columns or drop it"
+        )
+    return {"categories": tuple(sorted(found, key=lambda value: (str(type(value)), value)))}
+
+
+def _moments(name: str, values: pa.Array) -> dict[str, Any]:
+    format = date_format(values) if is_text(values.type) else None  # noqa: A001 - strptime's own word
+    if is_text(values.type) and format is None:
+        raise InputError(f"column {name!r}: its texts follow no single known date format; make it a category")
+    moments = parse_dates(values, format) if format else values
+    low, high = pc.min(moments), pc.max(moments)
+    if format is not None:
+        return {"format": format, **{k: _strftime(v, format) for k, v in (("minimum", low), ("maximum", high))}}
+    return {"minimum": _iso(low), "maximum": _iso(high)}
+
+
+def _strftime(moment: pa.Scalar, format: str) -> str:  # noqa: A002
+    return str(pc.strftime(moment, format=format).as_py())
+
+
+def _iso(value: pa.Scalar) -> str | int:
+    """ISO text of a moment; a duration as its number of units."""
+    if pa.types.is_duration(value.type):
+        return int(value.cast(pa.int64()).as_py())
+    return str(value.cast(pa.string()).as_py())
+
+
+def date_format(values: pa.Array) -> str | None:
+    """The one strptime format that every text follows, digit for digit; None where there is none."""
+    few = values.slice(0, 100)
+    if not pc.all(pc.match_substring_regex(few, r"\d.*[-/.: ]")).as_py():
+        return None
+    return next((f for f in DATE_FORMATS if _follows(few, f) and _follows(values, f)), None)
+
+
+def _follows(values: pa.Array, format: str) -> bool:  # noqa: A002
+    text = values.cast(pa.string())
+    moments = parse_dates(text, format)
+    return moments.null_count == 0 and bool(pc.all(pc.equal(pc.strftime(moments, format=format), text)).as_py())
+
+
+def _numbers(name: str, values: pa.Array) -> dict[str, Any]:
+    inner = values.type
+    if pa.types.is_decimal(inner):
+        bounds = {"minimum": str(pc.min(values).as_py()), "maximum": str(pc.max(values).as_py())}
+        return {"decimals": inner.scale, **bounds}
+    if pa.types.is_integer(inner):
+        low, high = pc.min(values).as_py(), pc.max(values).as_py()
+        wide = max(abs(low), abs(high)) > EXACT
+        return {"decimals": 0, "minimum": str(low) if wide else low, "maximum": str(high) if wide else high}
+    numbers = values.cast(pa.float64()).to_numpy(zero_copy_only=False)
+    infinite = int(np.isinf(numbers).sum())
+    if infinite:
+        raise InputError(
+            f"column {name!r}: {infinite:,} of {len(numbers):,} values are infinite; drop the rows or make them null"
+        )
+    low, high = float(numbers.min()) + 0.0, float(numbers.max()) + 0.0
+    return {"decimals": common_decimals(numbers, inner), "minimum": low, "maximum": high}
+
+
+def common_decimals(numbers: np.ndarray, dtype: pa.DataType) -> int | None:
+    """The fewest digits after the point that give back every value exactly; None where 15 do not."""
+    width = {16: np.float16, 32: np.float32, 64: np.float64}[dtype.bit_width]
+    largest = float(np.abs(numbers).max())
+    for part in (numbers[:1000], numbers):
+        found = next(
+            (
+                d
+                for d in range(DECIMALS + 1)
+                if largest * 10.0**d < EXACT
+                and np.array_equal((np.round(part * 10.0**d) / 10.0**d).astype(width), part.astype(width))
+            ),
+            None,
+        )
+        if found is None:
+            return None
+    return found
