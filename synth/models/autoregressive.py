@@ -37,7 +37,7 @@ class Config(TrainingConfig):
 
     width: int = Field(64, ge=1)
     blocks: int = Field(2, ge=0)
-    dropout: float = Field(0.3, ge=0, lt=1)
+    dropout: float = Field(0.2, ge=0, lt=1)
     cosines: int = Field(24, ge=1)
     smooth_from: int = Field(30, ge=0)
 
@@ -83,12 +83,13 @@ class Head(nn.Module):
     """Logits of columns of similar cardinality: (C, B, H) -> (C, B, K), padded with -inf to the largest K.
 
     An ordered column has weights A @ basis + 0.3 * C: `basis` (cosines over the tokens' places, mid-ranks in
-    [0, 1]) makes neighbours alike, C lets single tokens differ. Biases start at the log frequencies, so that
-    an untrained model draws independent columns.
+    [0, 1]) makes neighbours alike, C lets single embedded tokens (atoms, nulls) differ; bins have A alone.
+    Biases start at the log frequencies, so that an untrained model draws independent columns.
     """
 
     basis: Tensor
     padding: Tensor
+    single: Tensor
 
     def __init__(self, columns: list[ColumnLayout], width: int, cosines: int) -> None:
         super().__init__()
@@ -96,14 +97,17 @@ class Head(nn.Module):
         bias = torch.zeros(len(columns), size)
         padding = torch.zeros(len(columns), size)
         basis = torch.zeros(len(columns), cosines, size)
+        single = torch.zeros(len(columns), 1, size)
         for i, column in enumerate(columns):
             K = column.cardinality
             bias[i, :K] = torch.from_numpy(np.log(np.maximum(column.frequency, 1e-7)))
             padding[i, K:] = -math.inf
             if cosines:
                 basis[i, :, :K] = cosine_basis(column, cosines)
+                single[i, 0, :K] = 0.3 * torch.from_numpy(column.embedded)
         self.register_buffer("padding", padding, persistent=False)
         self.register_buffer("basis", basis, persistent=False)
+        self.register_buffer("single", single, persistent=False)
         self.bias = nn.Parameter(bias)
         self.weight = nn.Parameter(torch.zeros(len(columns), width, size))
         self.smooth = nn.Parameter(torch.zeros(len(columns), width, cosines)) if cosines else None
@@ -113,7 +117,7 @@ class Head(nn.Module):
         bias = self.bias + self.padding
         if self.smooth is None:
             return self.weight, bias
-        return torch.baddbmm(self.weight, self.smooth, self.basis, beta=0.3), bias
+        return torch.baddbmm(self.weight * self.single, self.smooth, self.basis), bias
 
     def forward(self, hidden: Tensor) -> Tensor:
         """hidden: (C, B, H)."""

@@ -39,11 +39,11 @@ class TrainingConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    epochs: int = Field(16, ge=1)
+    epochs: int = Field(24, ge=1)
     min_steps: int = Field(400, ge=0)
-    batch_size: int = Field(512, ge=1)
-    learning_rate: float = Field(2e-3, gt=0)
-    weight_decay: float = Field(0.05, ge=0)
+    batch_size: int = Field(256, ge=1)
+    learning_rate: float = Field(3e-3, gt=0)
+    weight_decay: float = Field(1.0, ge=0)
     betas: tuple[float, float] = (0.9, 0.99)
     warmup_steps: int = Field(100, ge=0)
     final_learning_rate: float = Field(0.02, ge=0, le=1)

@@ -42,7 +42,7 @@ def test_probabilities_of_all_cells_sum_to_one(smooth_from):
 
 def test_samples_follow_the_likelihood():
     layout = TableLayout((nominal("a", [0.5, 0.5]), numeric("b", [0.2] * 5), nominal("c", [0.25] * 4)))
-    model = model_of(layout, noise=0.15, smooth_from=0)
+    model = model_of(layout, noise=0.1, smooth_from=0)
     every = cells(layout)
     with torch.no_grad():
         expected = model.log_prob({"tokens": every}).exp().numpy()
@@ -51,7 +51,7 @@ def test_samples_follow_the_likelihood():
     seen = shares(np.ravel_multi_index(tuple(tokens.T), layout.cardinalities), len(every))
     usual = n * expected > 5
     chi_square = n * ((seen - expected)[usual] ** 2 / expected[usual]).sum()
-    assert usual.sum() > 20
+    assert usual.sum() > 10
     assert expected[usual].max() > 3 * expected[usual].min()
     assert chi_square < usual.sum() + 5 * np.sqrt(2 * usual.sum())
 
