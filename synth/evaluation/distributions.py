@@ -22,7 +22,8 @@ def distributions(data: Tables, *, seed: int = 0) -> dict[str, Any]:
     """Shares of real (train) and synthetic rows per bin or value of each column, and the matrix of pair differences.
 
     {"columns": {name: {"kind": "number" | "date" | "category", "labels": [...], "edges": [...] (numbers and dates),
-    "real": [...], "synthetic": [...]}}, "pairs": {"names": [...], "matrix": [[...]]}}; shares sum to 1. Bins and
+    "real": [...], "synthetic": [...], "real_null": share, "synthetic_null": share (numbers and dates)}}, "pairs":
+    {"names": [...], "matrix": [[...]]}}; shares and null share sum to 1. Bins and
     values with fewer than 10 real rows are joined with their neighbours or shown as "(other)"; values outside the 1 %
     to 99 % quantiles are counted into the outer bins, so that no extreme is told. The matrix has the columns that
     differ most, null where a pair was not compared.
@@ -52,11 +53,7 @@ def _histogram(views: Views, place: int) -> dict[str, Any]:
     for role, values in (("real", real), ("synthetic", made)):
         present = values[~np.isnan(values)]
         out[role] = _shares(_counts(present, edges), len(values))
-        out[role].append(round(1 - len(present) / max(1, len(values)), 5))
-    if out["real"][-1] == 0 and out["synthetic"][-1] == 0:
-        out["real"].pop(), out["synthetic"].pop()
-    else:
-        out["null"] = True
+        out[f"{role}_null"] = round(1 - len(present) / max(1, len(values)), 5)
     return out
 
 

@@ -78,6 +78,7 @@ def lift(data: Tables, *, rows: Sequence[int], seeds: int = 5, seed: int = 0) ->
         "found": bool(helped),
         "found_at": helped,
         "conclusion": conclusion(gains, len(real.outputs)),
+        "learners": list(gains.learners),
         "rows": counts,
         "seeds": seeds,
         "seed": seed,
