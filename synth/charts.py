@@ -20,6 +20,8 @@ COLOURS = {
     "jitter": "@series1",
 }
 
+LEGEND = {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"}
+
 
 @dataclass(frozen=True)
 class Chart:
@@ -99,7 +101,7 @@ def _steps(column: Json) -> dict[str, Any]:
 
 def _bars(column: Json) -> dict[str, Any]:
     """Bars side by side, the most frequent value on top; places and texts apart, so that equal texts stay apart."""
-    texts = [html.escape(label if len(label) <= 18 else label[:17] + "…") for label in column["labels"]]
+    texts = [html.escape(label if len(label) <= 17 else label[:16] + "…") for label in column["labels"]]
     full = [html.escape(label) for label in column["labels"]]
     places = list(range(len(texts)))
 
@@ -119,9 +121,15 @@ def _bars(column: Json) -> dict[str, Any]:
         "data": [bars("real", "@real"), bars("synthetic", "@synthetic")],
         "layout": {
             "barmode": "group",
-            "bargap": 0.25,
+            "bargap": 0.25 if len(texts) > 4 else 1 - 0.17 * len(texts),
             "xaxis": {"ticksuffix": " %", "nticks": 5, "rangemode": "tozero"},
-            "yaxis": {"tickvals": places, "ticktext": texts, "autorange": "reversed", "showgrid": False},
+            "yaxis": {
+                "tickvals": places,
+                "ticktext": texts,
+                "autorange": "reversed",
+                "showgrid": False,
+                "zeroline": False,
+            },
             "margin": {"l": 118, "r": 8, "t": 6, "b": 28},
         },
     }
@@ -196,12 +204,12 @@ def lift_charts(lift: Json) -> list[Chart]:
             "barmode": "group",
             "bargap": 0.25,
             "xaxis": {"type": "category", "showgrid": False},
-            "yaxis": {"title": {"text": f"gain in {WORDS[metric]}"}, "tickformat": "+.2f", "zeroline": True},
+            "yaxis": {"title": {"text": f"change of {WORDS[metric]}"}, "tickformat": "+.2f", "zeroline": True},
             "showlegend": True,
-            "legend": {"orientation": "h", "y": -0.14},
-            "margin": {"l": 62, "r": 8, "t": 8, "b": 60},
+            "legend": LEGEND,
+            "margin": {"l": 62, "r": 8, "t": 44, "b": 30},
         }
-        label = f"Gain in {WORDS[metric]} by number of real rows"
+        label = f"Change of {WORDS[metric]} over real rows alone"
         charts.append(Chart(f"lift-{metric}", {"data": data, "layout": layout}, 330, label))
     return charts
 
@@ -230,8 +238,8 @@ def curve_chart(curve: Sequence[Json]) -> Chart | None:
         "yaxis": {"title": {"text": "loss"}},
         "hovermode": "x unified",
         "showlegend": True,
-        "legend": {"orientation": "h", "y": -0.25},
-        "margin": {"l": 62, "r": 8, "t": 8, "b": 60},
+        "legend": LEGEND,
+        "margin": {"l": 62, "r": 8, "t": 34, "b": 46},
     }
     return Chart("curve", {"data": data, "layout": layout}, 280, "Loss by epoch")
 

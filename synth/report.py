@@ -291,11 +291,11 @@ def _speed(speed: Json) -> list[tuple[str, str]]:
     for key, value in speed.items():
         if isinstance(value, Mapping):
             shown += [
-                (f"{words(key).capitalize()}: {names.get(name, words(name))}", f"{figure(cost)}{units.get(name, '')}")
+                (f"{words(key).capitalize()}: {names.get(name, words(name))}", f"{cost:,.4g}{units.get(name, '')}")
                 for name, cost in value.items()
             ]
         else:
-            shown.append((words(key).capitalize(), figure(value)))
+            shown.append((words(key).capitalize(), f"{round(value):,}"))
     return shown
 
 

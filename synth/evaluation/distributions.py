@@ -13,7 +13,7 @@ from synth.evaluation.tables import Tables
 
 RARE = 10  # a value or bin with fewer real rows is not shown by itself
 BINS = 24
-BARS = 14
+BARS = 9
 MATRIX = 30  # columns of the picture of pairs
 OTHER, NULL = "(other)", "(null)"
 
