@@ -64,7 +64,7 @@ def manifest(root: Path) -> dict[str, Any]:
     try:
         with Repo(root) as repo:
             graph = repo.index.graph.reverse()
-            order = nx.lexicographical_topological_sort(graph, key=lambda item: str(item.addressing))
+            order = nx.lexicographical_topological_sort(graph, key=address)
             stages = [entry(item, graph.predecessors(item), repo.root_dir) for item in order if item.cmd]
     except DvcException as error:
         raise ConfigError(f"{root / 'dvc.yaml'}: {str(error).splitlines()[0]}") from None
@@ -73,24 +73,32 @@ def manifest(root: Path) -> dict[str, Any]:
 
 def entry(item: Any, upstream: Any, root: str) -> dict[str, Any]:
     """One stage as Airflow needs it. `item` and `upstream` are DVC's stages."""
+    name = address(item)
     try:
         needs = Needs.model_validate((item.meta or {}).get("airflow", {}))
     except ValidationError as error:
-        raise ConfigError(f"dvc.yaml: stage {item.addressing}: meta.airflow: {first_problem(error)}") from None
+        raise ConfigError(f"dvc.yaml: stage {name}: meta.airflow: {first_problem(error)}") from None
     return {
-        "address": item.addressing,
-        "task_id": task_id(item.addressing),
+        "address": name,
+        "task_id": task_id(name),
         "desc": item.desc or "",
-        "command": ["dvc", "--wait-for-lock", "repro", "--single-item", item.addressing],
-        "upstream": sorted(task_id(other.addressing) for other in upstream if other.cmd),
+        "command": ["dvc", "--wait-for-lock", "repro", "--single-item", name],
+        "upstream": sorted(task_id(address(other)) for other in upstream if other.cmd),
         "outs": [Path(os.path.relpath(out.fs_path, root)).as_posix() for out in item.outs],
         **needs.model_dump(),
     }
 
 
-def task_id(address: str) -> str:
+def address(item: Any) -> str:
+    """DVC's name of a stage as seen from the repository's root (its `addressing` is seen from where we stand)."""
+    place = Path(item.path_in_repo).as_posix()
+    name = getattr(item, "name", None)
+    return place if name is None else name if place == "dvc.yaml" else f"{place}:{name}"
+
+
+def task_id(name: str) -> str:
     """`train@adult-autoregressive` as Airflow allows it: `train.adult-autoregressive`."""
-    return re.sub(r"[^A-Za-z0-9_-]+", ".", address)
+    return re.sub(r"[^A-Za-z0-9_-]+", ".", name)
 
 
 if __name__ == "__main__":

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pandas as pd
-from synth.evaluation.lift import lift
 
 from synth.config import load_params
 from synth.console import PathOption, stage
+from synth.evaluation.lift import lift
 from synth.evaluation.tables import load_tables
 from synth.storage import replacing, write_json
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pyarrow as pa
-from synth.detection import detect
 
 from synth.config import Source, load_params
 from synth.console import PathOption, stage
+from synth.detection import detect
 from synth.errors import InputError
 from synth.sources import read_table
 from synth.splits import split

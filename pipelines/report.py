@@ -8,10 +8,10 @@ from pathlib import Path
 import pandas as pd
 from synth.gate import gate
 from synth.release import provenance
-from synth.report import render
 
 from synth.config import load_params
 from synth.console import PathOption, stage
+from synth.report import render
 from synth.schema import Schema
 from synth.storage import read_json, write_json, write_text
 

@@ -33,6 +33,7 @@ def main(
         seed=params.seed,
         device=settings.device,
         max_minutes=settings.max_minutes,
+        threads=settings.threads,
         **params.hyperparameters(settings),
     )
     table = read_parquet(prepared / "train.parquet")
@@ -45,8 +46,9 @@ def main(
         synthesizer.fit(table, schema=schema, checkpoint=checkpoint, on_epoch=on_epoch)
     history = synthesizer.history_
     log.info("%s: stopped by %s after %d epochs", run, history.stopped, len(history.epochs))
+    epochs = pd.DataFrame(synthesizer.training_["epochs"]).rename(columns={"number": "epoch"})
     with replacing(curve) as temporary:
-        pd.DataFrame(history.as_dict()["epochs"]).drop(columns="seconds").to_csv(temporary, index=False)
+        epochs.to_csv(temporary, index=False)
     write_json(metrics, {"fit": watch.as_dict(), "epochs": len(history.epochs), "rows": table.num_rows})
     synthesizer.save(out)
 

@@ -65,6 +65,7 @@ def fit(
     max_minutes: Annotated[float | None, typer.Option(help="Bound on training time; keeps the best so far")] = None,
     seed: Seed = 0,
     device: Device = "auto",
+    threads: Annotated[int, typer.Option(min=1, help="Processor threads; more are quicker on large data")] = 1,
 ) -> None:
     """Fit a model on DATA; an interrupted fit goes on where it stopped when it is called again."""
     from synth.sources import read_table
@@ -72,7 +73,7 @@ def fit(
     from synth.synthesizer import Synthesizer
 
     config = dict(_setting(text) for text in set_ or [])
-    synthesizer = Synthesizer(model, seed=seed, device=device, max_minutes=max_minutes, **config)
+    synthesizer = Synthesizer(model, seed=seed, device=device, max_minutes=max_minutes, threads=threads, **config)
     rows = read_table(data, table=table)
     schema = _detect(rows, target)
     checkpoint = out.with_name(f".{out.name}.checkpoint")
@@ -261,15 +262,15 @@ def _tables(synthetic: str, train: str, test: str, holdout: str | None, target: 
 
 def _measure(data: Tables, seed: int) -> tuple[dict[str, Any], dict[str, Any]]:
     from synth.config import Lift
-    from synth.evaluation import evaluate as measure
     from synth.evaluation.lift import lift
+    from synth.evaluation.measurements import evaluate as measure
 
     settings = Lift()
     return measure(data, seed=seed), lift(data, rows=settings.rows, seeds=settings.seeds, seed=seed)
 
 
 def _page(data: Tables, title: str, metrics: dict[str, Any], lift: dict[str, Any], **more: Any) -> str:
-    from synth.evaluation import distributions
+    from synth.evaluation.distributions import distributions
     from synth.report import render
 
     nothing = dict.fromkeys(("speed", "validation", "verdict", "curve", "provenance"))

@@ -97,6 +97,7 @@ class Run(Strict):
     config: dict[str, Any] = {}
     max_minutes: float | None = Field(None, gt=0)
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: int = Field(1, ge=1)
 
 
 class Sample(Strict):

@@ -18,7 +18,7 @@ def test_every_row_is_in_one_part(n):
     parts = split(table(n, n // 3), target="y", holdout=0.2, test=0.2, seed=0)
     rows = [part.column("id").to_pylist() for part in parts]
     assert all(rows)
-    assert sorted(sum(rows, [])) == list(range(n))
+    assert sorted(row for part in rows for row in part) == list(range(n))
     assert all(part == sorted(part) for part in rows)
 
 

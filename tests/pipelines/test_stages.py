@@ -18,6 +18,8 @@ def modules(file: Path) -> set[str]:
     def visit(node: ast.AST) -> None:
         if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
             return
+        if isinstance(node, ast.FunctionDef) and node.name == "__getattr__":
+            return  # what a package gives on demand is not imported with it
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
