@@ -21,9 +21,13 @@ from airflow.providers.standard.operators.bash import BashOperator
 from airflow.sdk import DAG, Asset
 from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
-from manifest import Manifest, Stage, read_manifest
 
 HERE = Path(__file__).resolve().parent
+if str(HERE) not in sys.path:
+    sys.path.insert(0, str(HERE))  # Airflow's daemons do so; a bare DagBag does not
+
+from manifest import Manifest, Stage, read_manifest  # noqa: E402
+
 HOME = Path(os.environ.get("SYNTH_HOME") or HERE.parent)
 SCHEDULE = os.environ.get("SYNTH_SCHEDULE", "@daily")
 
