@@ -12,9 +12,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from synth.codecs import dates
 from synth.codecs.columns import flat
 from synth.codecs.columns import kinds as known_kinds
-from synth.codecs.columns.datetime import parse_dates
+from synth.codecs.columns.datetime import to_ticks
 from synth.codecs.text import hashable, is_binary, is_text, to_scalars
 from synth.errors import ConfigError, InputError
 from synth.patterns import learn, regex
@@ -26,27 +27,6 @@ CATEGORIES = 2000  # text with more values than this is an identifier
 NEARLY_UNIQUE, LEAST_ROWS = 0.95, 50  # so is text of which so large a share is distinct, from so many rows on
 KEY_NAME = re.compile(r"(^|[^a-z])(id|uuid|guid|key)$", re.IGNORECASE)
 DENSE = 4  # unique integers that fill at least 1/DENSE of their range are a running number
-DATE_FORMATS = (
-    "%Y-%m-%d",
-    "%Y/%m/%d",
-    "%d.%m.%Y",
-    "%d/%m/%Y",
-    "%m/%d/%Y",
-    "%d-%m-%Y",
-    "%Y-%m-%d %H:%M:%S",
-    "%Y-%m-%dT%H:%M:%S",
-    "%Y-%m-%dT%H:%M:%SZ",
-    "%Y-%m-%d %H:%M",
-    "%d.%m.%Y %H:%M",
-    "%d/%m/%Y %H:%M",
-    "%m/%d/%Y %H:%M",
-    "%d %b %Y",
-    "%d-%b-%Y",
-    "%b %d, %Y",
-    "%B %d, %Y",
-    "%H:%M:%S",
-    "%H:%M",
-)
 DECIMALS = 15  # a float has no more that are meant
 EXACT = 2**53  # beyond it a float does not tell integers apart
 
@@ -86,7 +66,7 @@ def _check(table: pa.Table, target: str | None, kinds: Mapping[str, Kind]) -> No
 
 def _column(name: str, chunks: pa.ChunkedArray, wanted: Kind | None) -> Column:
     dtype = chunks.type
-    array = _nan_as_null(flat(chunks))
+    array = flat(chunks)
     values = pc.drop_null(array)
     facts: dict[str, Any] = {"name": name, "dtype": str(dtype), "null_rate": array.null_count / len(array)}
     if not len(values):
@@ -112,7 +92,7 @@ def _kind(name: str, dtype: pa.DataType, values: pa.Array) -> Kind:
     if pa.types.is_floating(inner) or pa.types.is_decimal(inner):
         return "number"
     if is_text(inner):
-        if date_format(values) is not None:
+        if dates.find(values) is not None:
             return "datetime"
         return "identifier" if _is_identifier(name, values) else "category"
     if is_binary(inner) or pa.types.is_nested(inner):
@@ -131,12 +111,6 @@ def _facts(kind: Kind, name: str, chunks: pa.ChunkedArray, values: pa.Array) -> 
     if kind == "number":
         return _numbers(name, values)
     return {}
-
-
-def _nan_as_null(array: pa.Array) -> pa.Array:
-    if not pa.types.is_floating(array.type):
-        return array
-    return pc.if_else(pc.is_nan(pc.fill_null(array, 0)), pa.scalar(None, array.type), array)
 
 
 def _distinct(values: pa.Array) -> int:
@@ -178,39 +152,19 @@ def _categories(name: str, chunks: pa.ChunkedArray, values: pa.Array) -> dict[st
 
 
 def _moments(name: str, values: pa.Array) -> dict[str, Any]:
-    format = date_format(values) if is_text(values.type) else None  # noqa: A001 - strptime's own word
-    if is_text(values.type) and format is None:
+    text = dates.find(values) if is_text(values.type) else None
+    if is_text(values.type) and text is None:
         raise InputError(f"column {name!r}: its texts follow no single known date format; make it a category")
-    moments = parse_dates(values, format) if format else values
-    low, high = pc.min(moments), pc.max(moments)
-    if format is not None:
-        return {"format": format, **{k: _strftime(v, format) for k, v in (("minimum", low), ("maximum", high))}}
-    return {"minimum": _iso(low), "maximum": _iso(high)}
-
-
-def _strftime(moment: pa.Scalar, format: str) -> str:  # noqa: A002
-    return str(pc.strftime(moment, format=format).as_py())
+    ticks = to_ticks(values, text).to_numpy()
+    low, high = (values[int(place)] for place in (ticks.argmin(), ticks.argmax()))
+    return {"format": text and text.format, "minimum": _iso(low), "maximum": _iso(high)}
 
 
 def _iso(value: pa.Scalar) -> str | int:
-    """ISO text of a moment; a duration as its number of units."""
+    """ISO text of a moment, dates as text as they are; a duration as its number of units."""
     if pa.types.is_duration(value.type):
         return int(value.cast(pa.int64()).as_py())
     return str(value.cast(pa.string()).as_py())
-
-
-def date_format(values: pa.Array) -> str | None:
-    """The one strptime format that every text follows, digit for digit; None where there is none."""
-    few = values.slice(0, 100)
-    if not pc.all(pc.match_substring_regex(few, r"\d.*[-/.: ]")).as_py():
-        return None
-    return next((f for f in DATE_FORMATS if _follows(few, f) and _follows(values, f)), None)
-
-
-def _follows(values: pa.Array, format: str) -> bool:  # noqa: A002
-    text = values.cast(pa.string())
-    moments = parse_dates(text, format)
-    return moments.null_count == 0 and bool(pc.all(pc.equal(pc.strftime(moments, format=format), text)).as_py())
 
 
 def _numbers(name: str, values: pa.Array) -> dict[str, Any]:

@@ -109,6 +109,7 @@ class Grid:
         order = np.argsort(centres, kind="stable")
         rank = np.empty(len(centres))
         rank[order] = (np.cumsum(counts[order]) - counts[order] / 2) / counts.sum()
+        centres /= float(np.abs(centres).max()) or 1.0  # squares of the largest floats would overflow
         mean = float(np.average(centres, weights=counts))
         spread = float(np.sqrt(np.average((centres - mean) ** 2, weights=counts))) or 1.0
         waves = np.pi * rank[:, None] * np.arange(1, WAVES + 1)
@@ -179,7 +180,7 @@ def _quantiles(values: Line, counts: NDArray[np.int64]) -> Line:
 def _between(low: Line, high: Line, place: NDArray[np.float64]) -> Line:
     """low + place (high - low), for integers rounded to one of low .. high."""
     if low.dtype == np.float64:
-        return np.clip(low + place * (high - low), low, high)
+        return np.clip(low * (1 - place) + high * place, low, high)
     if low.dtype == object:
         moved = [a + int(p * (b - a + 1)) for p, a, b in zip(place, low, high, strict=True)]
         return np.array([min(value, b) for value, b in zip(moved, high, strict=True)], dtype=object)

@@ -14,8 +14,11 @@ from synth.schema import Scalar
 
 
 def value_type(dtype: pa.DataType) -> pa.DataType:
-    """The type of the values; a dictionary's is that of its entries."""
-    return dtype.value_type if pa.types.is_dictionary(dtype) else dtype
+    """The type in which values are worked on: of a dictionary its entries', of a view the plain type."""
+    dtype = dtype.value_type if pa.types.is_dictionary(dtype) else dtype
+    if pa.types.is_string_view(dtype):
+        return pa.large_string()
+    return pa.large_binary() if pa.types.is_binary_view(dtype) else dtype
 
 
 def is_text(dtype: pa.DataType) -> bool:
@@ -44,15 +47,17 @@ def hashable(array: pa.Array) -> pa.Array:
 
 
 def to_scalars(array: pa.Array) -> list[Any]:
-    """JSON scalars of the values, null as None: numbers, booleans and text as they are, others as text."""
+    """JSON scalars of the values, null as None: numbers, booleans and text as they are, others as text.
+
+    A duration is its number of units. Nested values become JSON text; Arrow's errors where a leaf has no text.
+    """
     dtype = array.type
-    if is_text(dtype) or pa.types.is_boolean(dtype) or pa.types.is_integer(dtype) or pa.types.is_floating(dtype):
-        return list(array.to_pylist())
     if is_binary(dtype):
         return [None if value is None else base64.b64encode(value).decode("ascii") for value in array.to_pylist()]
     if pa.types.is_nested(dtype):
-        return [None if value is None else json.dumps(value, ensure_ascii=False) for value in array.to_pylist()]
-    return list(array.cast(pa.string()).to_pylist())
+        plain = array.cast(_plain(dtype)).to_pylist()
+        return [None if value is None else json.dumps(value, ensure_ascii=False) for value in plain]
+    return list(array.cast(_plain(dtype)).to_pylist())
 
 
 def from_scalars(scalars: Iterable[Scalar], dtype: pa.DataType) -> pa.Array:
@@ -61,7 +66,33 @@ def from_scalars(scalars: Iterable[Scalar], dtype: pa.DataType) -> pa.Array:
     if is_binary(dtype):
         return pa.array([base64.b64decode(str(value)) for value in values], type=dtype)
     if pa.types.is_nested(dtype):
-        return pa.array([json.loads(str(value)) for value in values], type=dtype)
+        return pa.array([_pairs(json.loads(str(value)), dtype) for value in values], type=_plain(dtype)).cast(dtype)
+    return pc.cast(pa.array(values, type=_plain(dtype)), dtype)
+
+
+def _pairs(value: Any, dtype: pa.DataType) -> Any:
+    """The value with the entries of maps, which JSON holds as lists, as tuples."""
+    if value is None or not pa.types.is_nested(dtype):
+        return value
+    if pa.types.is_struct(dtype):
+        return {field.name: _pairs(value[field.name], field.type) for field in dtype}
+    if pa.types.is_map(dtype):
+        return [(_pairs(key, dtype.key_type), _pairs(item, dtype.item_type)) for key, item in value]
+    return [_pairs(item, dtype.value_type) for item in value]
+
+
+def _plain(dtype: pa.DataType) -> pa.DataType:
+    """The type of the same shape whose leaves are JSON scalars."""
+    if pa.types.is_struct(dtype):
+        return pa.struct([field.with_type(_plain(field.type)) for field in dtype])
+    if pa.types.is_map(dtype):
+        return pa.map_(_plain(dtype.key_type), dtype.item_field.with_type(_plain(dtype.item_type)))
+    if pa.types.is_large_list(dtype):
+        return pa.large_list(dtype.value_field.with_type(_plain(dtype.value_type)))
+    if pa.types.is_fixed_size_list(dtype):
+        return pa.list_(dtype.value_field.with_type(_plain(dtype.value_type)), dtype.list_size)
+    if pa.types.is_list(dtype):
+        return pa.list_(dtype.value_field.with_type(_plain(dtype.value_type)))
     if is_text(dtype) or pa.types.is_boolean(dtype) or pa.types.is_integer(dtype) or pa.types.is_floating(dtype):
-        return pa.array(values, type=dtype)
-    return pc.cast(pa.array(values, type=pa.string()), dtype)
+        return dtype
+    return pa.int64() if pa.types.is_duration(dtype) else pa.string()

@@ -13,6 +13,7 @@ from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from synth.errors import ConfigError
@@ -66,9 +67,30 @@ def codec(kind: str) -> type[ColumnCodec]:
 
 
 def flat(array: pa.Array | pa.ChunkedArray) -> pa.Array:
-    """One contiguous array, dictionaries replaced by their values."""
+    """One contiguous array of plain values: no dictionary, no view, no NaN beside the nulls."""
     if isinstance(array, pa.ChunkedArray):
-        array = array.combine_chunks()
-        if isinstance(array, pa.ChunkedArray):
-            array = array.chunk(0) if array.num_chunks else pa.array([], array.type)
-    return array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
+        array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], array.type)
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    if pa.types.is_string_view(array.type) or pa.types.is_binary_view(array.type):
+        return array.cast(pa.large_string() if pa.types.is_string_view(array.type) else pa.large_binary())
+    if pa.types.is_floating(array.type):
+        nan = pc.fill_null(pc.is_nan(array), False)
+        return pc.if_else(nan, pa.scalar(None, array.type), array) if pc.any(nan).as_py() else array
+    return array
+
+
+def nan_share(array: pa.Array) -> float:
+    """Share of NaN among the nulls and NaN of floats; 0 where there is neither, and for other types."""
+    if not pa.types.is_floating(array.type):
+        return 0.0
+    nan = pc.sum(pc.is_nan(array)).as_py() or 0
+    return float(nan / (nan + array.null_count)) if nan else 0.0
+
+
+def with_nan(array: pa.Array, share: float, rng: np.random.Generator) -> pa.Array:
+    """The floats with NaN in the place of this share of the nulls."""
+    if not share:
+        return array
+    chosen = np.asarray(pc.is_null(array)) & (rng.random(len(array)) < share)
+    return pc.if_else(pa.array(chosen), pa.scalar(float("nan"), array.type), array)

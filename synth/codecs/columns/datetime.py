@@ -10,25 +10,28 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from synth.codecs import dates
 from synth.codecs.columns import ColumnCodec, Tokens, flat, number
+from synth.codecs.dates import TextDates
+from synth.codecs.text import value_type
 from synth.layout import ColumnLayout
 from synth.schema import Column
 
 
 @dataclass(frozen=True)
 class Codec(ColumnCodec):
-    """A number codec over the integers behind the dates; `format` where the source holds them as text."""
+    """A number codec over the integers behind the dates; `text` where the source holds them as text."""
 
     inner: number.Codec
     dtype: pa.DataType
-    format: str | None
+    text: TextDates | None
 
     @classmethod
     def fit(cls, array: pa.Array, column: Column, rng: np.random.Generator) -> Self:
         """Learn bins, frequent values and the common step (days, hours, ...)."""
         array = flat(array)
-        ticks = to_ticks(array, column.format)
-        return cls(number.Codec.fit(ticks, replace_decimals(column), rng), array.type, column.format)
+        text = None if column.format is None else dates.of(pc.drop_null(array), column.format)
+        return cls(number.Codec.fit(to_ticks(array, text), whole(column), rng), array.type, text)
 
     def layout(self, name: str) -> ColumnLayout:
         """As for a number."""
@@ -36,42 +39,35 @@ class Codec(ColumnCodec):
 
     def encode(self, array: pa.Array) -> Tokens:
         """Nearest atom or bin."""
-        return self.inner.encode(to_ticks(flat(array), self.format))
+        return self.inner.encode(to_ticks(flat(array), self.text))
 
     def decode(self, tokens: Tokens | None, rows: Tokens, rng: np.random.Generator) -> pa.Array:
         """Dates inside the training range, at its step."""
         ticks = self.inner.decode(tokens, rows, rng)
-        if self.format is not None:
-            moments = ticks.cast(pa.timestamp("s"))
-            return pc.strftime(moments, format=self.format).cast(self.dtype)
+        if self.text is not None:
+            return self.text.write(ticks).cast(self.dtype)
         return ticks.cast(integer_of(self.dtype)).cast(self.dtype)
 
     def state(self) -> dict[str, Any]:
         """As JSON."""
-        return self.inner.state()
+        text = self.text and {"unit": self.text.unit, "padded": self.text.padded}
+        return {**self.inner.state(), "text": text}
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any], column: Column, dtype: pa.DataType) -> Self:
         """What `state` gave."""
-        value_type = dtype.value_type if pa.types.is_dictionary(dtype) else dtype
-        return cls(number.Codec.from_state(state, column, pa.int64()), value_type, column.format)
+        text = TextDates(str(column.format), **state["text"]) if state["text"] else None
+        return cls(number.Codec.from_state(state, whole(column), pa.int64()), value_type(dtype), text)
 
 
-def replace_decimals(column: Column) -> Column:
+def whole(column: Column) -> Column:
     """The column as the integers behind it: no decimals."""
     return column.model_copy(update={"decimals": None})
 
 
-def to_ticks(array: pa.Array, format: str | None) -> pa.Array:  # noqa: A002 - strptime's own word
-    """The int64 behind dates: units since the epoch, or seconds for dates as text."""
-    if format is not None:
-        return parse_dates(array, format).cast(pa.int64())
-    return array.cast(integer_of(array.type)).cast(pa.int64())
-
-
-def parse_dates(array: pa.Array, format: str) -> pa.Array:  # noqa: A002
-    """Text as timestamp[s]; null where it does not follow the format."""
-    return pc.strptime(array.cast(pa.string()), format=format, unit="s", error_is_null=True)
+def to_ticks(array: pa.Array, text: TextDates | None) -> pa.Array:
+    """The int64 behind dates: units since the epoch, null where a text is no such date."""
+    return text.read(array) if text is not None else array.cast(integer_of(array.type)).cast(pa.int64())
 
 
 def integer_of(dtype: pa.DataType) -> pa.DataType:

@@ -9,21 +9,22 @@ from typing import Any, Self
 import numpy as np
 import pyarrow as pa
 
-from synth.codecs.columns import ColumnCodec, Tokens
+from synth.codecs.columns import ColumnCodec, Tokens, nan_share, with_nan
 from synth.layout import ColumnLayout
 from synth.schema import Column
 
 
 @dataclass(frozen=True)
 class Codec(ColumnCodec):
-    """Nothing to learn but the type."""
+    """Nothing to learn but the type, and the share of the nulls that the source writes as NaN."""
 
     dtype: pa.DataType
+    nan: float
 
     @classmethod
     def fit(cls, array: pa.Array, column: Column, rng: np.random.Generator) -> Self:
         """Keep the type."""
-        return cls(array.type)
+        return cls(array.type, nan_share(array))
 
     def layout(self, name: str) -> ColumnLayout | None:
         """No tokens."""
@@ -35,13 +36,13 @@ class Codec(ColumnCodec):
 
     def decode(self, tokens: Tokens | None, rows: Tokens, rng: np.random.Generator) -> pa.Array:
         """Nulls."""
-        return pa.nulls(len(rows), self.dtype)
+        return with_nan(pa.nulls(len(rows), self.dtype), self.nan, rng)
 
     def state(self) -> dict[str, Any]:
-        """Nothing."""
-        return {}
+        """As JSON."""
+        return {"nan": self.nan}
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any], column: Column, dtype: pa.DataType) -> Self:
-        """The type alone."""
-        return cls(dtype)
+        """What `state` gave."""
+        return cls(dtype, float(state["nan"]))

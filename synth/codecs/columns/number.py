@@ -12,33 +12,40 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from synth.codecs.columns import ColumnCodec, Tokens, flat
+from synth.codecs.columns import ColumnCodec, Tokens, flat, nan_share, with_nan
 from synth.codecs.grid import Grid, Line
+from synth.codecs.text import value_type
 from synth.layout import ColumnLayout
 from synth.schema import Column
 
 WIDE = Context(prec=80)
+EXACT = 2**53  # integers below have a float of their own
 FAR = 2**62  # sums and differences of int64 below half of this cannot overflow
 
 
 @dataclass(frozen=True)
 class Codec(ColumnCodec):
-    """A grid over value * 10^decimals, in units of `step` from `offset`; floats without decimals as they are."""
+    """A grid over value * 10^decimals, in units of `step` from `offset`; floats without decimals as they are.
+
+    nan: share of the nulls that the source writes as NaN
+    """
 
     grid: Grid
     dtype: pa.DataType
     decimals: int | None
     offset: int
     step: int
+    nan: float
 
     @classmethod
     def fit(cls, array: pa.Array, column: Column, rng: np.random.Generator) -> Self:
         """Learn bins, frequent values, step and null rate."""
+        nan = nan_share(array)
         array = flat(array)
         line = to_line(pc.drop_null(array), column.decimals)
         offset, step = stride(line)
         grid = Grid.fit(relative(line, offset, step), array.null_count)
-        return cls(grid, array.type, column.decimals, offset, step)
+        return cls(grid, array.type, column.decimals, offset, step, nan)
 
     def layout(self, name: str) -> ColumnLayout:
         """Places on the number line, and a null."""
@@ -47,10 +54,9 @@ class Codec(ColumnCodec):
     def encode(self, array: pa.Array) -> Tokens:
         """Nearest atom or bin."""
         array = flat(array)
-        null = np.asarray(pc.is_null(array, nan_is_null=True))
-        known = pc.drop_null(array) if not null.any() else array.filter(pa.array(~null))
+        null = np.asarray(pc.is_null(array))
         values = np.zeros(len(array), dtype=self.grid.atoms.dtype)
-        values[~null] = relative(to_line(known, self.decimals), self.offset, self.step)
+        values[~null] = relative(to_line(pc.drop_null(array), self.decimals), self.offset, self.step)
         return self.grid.encode(values, null)
 
     def decode(self, tokens: Tokens | None, rows: Tokens, rng: np.random.Generator) -> pa.Array:
@@ -59,17 +65,23 @@ class Codec(ColumnCodec):
         values, null = self.grid.decode(tokens, rng)
         if values.dtype != np.float64:
             values = widen(values, self.offset, self.step)
-        return from_line(values, null, self.dtype, self.decimals)
+        return with_nan(from_line(values, null, self.dtype, self.decimals), self.nan, rng)
 
     def state(self) -> dict[str, Any]:
         """As JSON."""
-        return {"grid": self.grid.state(), "decimals": self.decimals, "offset": self.offset, "step": self.step}
+        return {
+            "grid": self.grid.state(),
+            "decimals": self.decimals,
+            "offset": self.offset,
+            "step": self.step,
+            "nan": self.nan,
+        }
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any], column: Column, dtype: pa.DataType) -> Self:
         """What `state` gave."""
-        value_type = dtype.value_type if pa.types.is_dictionary(dtype) else dtype
-        return cls(Grid.from_state(state["grid"]), value_type, state["decimals"], state["offset"], state["step"])
+        grid = Grid.from_state(state["grid"])
+        return cls(grid, value_type(dtype), state["decimals"], state["offset"], state["step"], state["nan"])
 
 
 def to_line(array: pa.Array, decimals: int | None) -> Line:
@@ -79,7 +91,12 @@ def to_line(array: pa.Array, decimals: int | None) -> Line:
         return narrow(np.array([int(value.scaleb(scale, WIDE)) for value in array.to_pylist()], dtype=object))
     if pa.types.is_floating(array.type):
         values = array.cast(pa.float64()).to_numpy(zero_copy_only=False) + 0.0  # -0.0 + 0.0 is 0.0
-        return values if decimals is None else np.round(np.clip(values * 10.0**decimals, -FAR, FAR)).astype(np.int64)
+        if decimals is None:
+            return values
+        scaled = np.clip(values * 10.0**decimals, -FAR, FAR)
+        if len(scaled) and np.abs(scaled).max() >= EXACT:  # a product of floats would lose digits
+            return narrow(np.array([int(Decimal(repr(v)).scaleb(decimals, WIDE)) for v in values.tolist()], object))
+        return np.round(scaled).astype(np.int64)
     if array.type == pa.uint64():
         return narrow(np.array(array.to_pylist(), dtype=object))
     return array.cast(pa.int64()).to_numpy(zero_copy_only=False)
@@ -91,7 +108,12 @@ def from_line(values: Line, null: np.ndarray, dtype: pa.DataType, decimals: int 
         exact = [None if n else Decimal(int(v)).scaleb(-dtype.scale, WIDE) for v, n in zip(values, null, strict=True)]
         return pa.array(exact, type=dtype)
     if pa.types.is_floating(dtype):
-        numbers = values if decimals is None else values.astype(np.float64) / 10.0**decimals
+        if decimals is None:
+            numbers = values
+        elif len(values) and max(-values.min(), values.max()) >= EXACT:
+            numbers = np.array([float(f"{int(value)}e-{decimals}") for value in values])
+        else:
+            numbers = values.astype(np.float64) / 10.0**decimals
         return pa.array(numbers, mask=null).cast(dtype, safe=False)
     if values.dtype == object:
         return pa.array([None if n else int(v) for v, n in zip(values, null, strict=True)], type=dtype)
@@ -128,6 +150,6 @@ def widen(values: Line, offset: int, step: int) -> Line:
     """offset + values * step, exactly."""
     if values.dtype != object and len(values):
         ends = [offset + int(values.min()) * step, offset + int(values.max()) * step]
-        if min(ends) >= -(2**63) and max(ends) < 2**63:
+        if min(ends) >= -(2**63) and max(ends) < 2**63 and max(step, abs(offset)) < 2**63:
             return values * step + offset
     return np.array([offset + int(value) * step for value in values.tolist()], dtype=object)
