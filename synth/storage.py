@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import shutil
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from synth.errors import InputError
@@ -89,12 +91,42 @@ def parquet_files(path: str | Path) -> list[Path]:
 
 
 def read_parquet(path: str | Path, columns: list[str] | None = None) -> pa.Table:
-    """Read a Parquet file, or the parts of a directory in order, as one table."""
+    """Read a Parquet file, or the parts of a directory in order, as one table in the types it was written from."""
     files = parquet_files(path)
     try:
-        return pa.concat_tables([pq.read_table(file, columns=columns) for file in files])
+        return pa.concat_tables([restored(pq.read_table(file, columns=columns), _written(file)) for file in files])
     except pa.ArrowInvalid as error:
         raise InputError(f"{path}: not a Parquet file ({str(error).splitlines()[0]})") from None
+
+
+def restored(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """The table's columns in their types of `schema`; those that it does not name stay as they are.
+
+    Parquet keeps neither whole seconds (it has milliseconds) nor dictionaries of anything but text.
+    """
+    for place, field in enumerate(table.schema):
+        wanted = schema.field(field.name).type if schema.get_field_index(field.name) >= 0 else field.type
+        if wanted != field.type:
+            table = table.set_column(place, field.with_type(wanted), _cast(table.column(place), wanted))
+    return table
+
+
+def _written(file: Path) -> pa.Schema:
+    """The Arrow schema that a Parquet file was written from; an empty one where the writer did not say."""
+    packed = (pq.read_metadata(file).metadata or {}).get(b"ARROW:schema")
+    return pa.ipc.read_schema(pa.py_buffer(base64.b64decode(packed))) if packed else pa.schema([])
+
+
+def _cast(column: pa.ChunkedArray, dtype: pa.DataType) -> pa.ChunkedArray:
+    if not pa.types.is_dictionary(dtype):
+        return column.cast(dtype)
+    values = column.cast(dtype.value_type)
+    known = pc.unique(pc.drop_null(values))
+    if not pa.types.is_dictionary(column.type):  # the order of appearance says nothing
+        known = known.take(pc.sort_indices(known))
+    codes = pc.index_in(values, known).cast(dtype.index_type)
+    chunks = [pa.DictionaryArray.from_arrays(chunk, known, ordered=dtype.ordered) for chunk in codes.chunks]
+    return pa.chunked_array(chunks, type=dtype)
 
 
 def remove(path: str | Path) -> None:

@@ -41,7 +41,8 @@ class ColumnCodec(ABC):
 
     @abstractmethod
     def decode(self, tokens: Tokens | None, rows: Tokens, rng: np.random.Generator) -> pa.Array:
-        """Values of the column's Arrow type for tokens (N,) and the global row numbers (N,)."""
+        """Values for tokens (N,) and the global row numbers (N,), in the column's Arrow type or, where that is a
+        dictionary or a view, in the plain type of its values."""
 
     @abstractmethod
     def state(self) -> dict[str, Any]:

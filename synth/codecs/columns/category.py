@@ -24,20 +24,18 @@ class Codec(ColumnCodec):
     values: pa.Array
     counts: NDArray[np.int64]
     nulls: bool
-    dictionary: pa.Array | None
-    dtype: pa.DataType
 
     @classmethod
     def fit(cls, array: pa.Array, column: Column, rng: np.random.Generator) -> Self:
         """Count each declared value; those without a training row get no token."""
         known = text.from_scalars(column.categories or (), text.value_type(array.type))
-        codes = pc.index_in(text.hashable(flat(array)), text.hashable(known))
+        array = flat(array)
+        codes = pc.index_in(text.hashable(array), text.hashable(known))
         counts = np.bincount(pc.drop_null(codes).to_numpy(), minlength=len(known)).astype(np.int64)
         seen = np.flatnonzero(counts)
         nulls = array.null_count
-        dictionary = known if pa.types.is_dictionary(array.type) else None
         rows = np.array(counts[seen].tolist() + [nulls] * bool(nulls), dtype=np.int64)
-        return cls(known.take(pa.array(seen)), rows, nulls > 0, dictionary, array.type)
+        return cls(known.take(pa.array(seen)), rows, nulls > 0)
 
     def layout(self, name: str) -> ColumnLayout:
         """Embedded tokens without an order."""
@@ -60,15 +58,10 @@ class Codec(ColumnCodec):
         return tokens
 
     def decode(self, tokens: Tokens | None, rows: Tokens, rng: np.random.Generator) -> pa.Array:
-        """The values of the tokens, in the column's own type."""
+        """The values of the tokens."""
         assert tokens is not None  # noqa: S101 - a category always has tokens
         indices = pa.array(tokens, mask=tokens >= len(self.values))
-        values = self.values.take(indices)
-        if self.dictionary is None:
-            return values
-        codes = pc.index_in(values, self.dictionary).cast(self.dtype.index_type)
-        codes = pc.if_else(pc.is_null(values), pa.scalar(None, codes.type), codes)
-        return pa.DictionaryArray.from_arrays(codes, self.dictionary, ordered=self.dtype.ordered)
+        return self.values.take(indices)
 
     def state(self) -> dict[str, Any]:
         """As JSON."""
@@ -76,10 +69,6 @@ class Codec(ColumnCodec):
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any], column: Column, dtype: pa.DataType) -> Self:
-        """What `state` gave; a dictionary comes from the schema's categories."""
-        value_type = text.value_type(dtype)
-        dictionary = None
-        if pa.types.is_dictionary(dtype):
-            dictionary = text.from_scalars(column.categories or (), value_type)
-        values = text.from_scalars(state["values"], value_type)
-        return cls(values, np.array(state["counts"], dtype=np.int64), bool(state["nulls"]), dictionary, dtype)
+        """What `state` gave."""
+        values = text.from_scalars(state["values"], text.value_type(dtype))
+        return cls(values, np.array(state["counts"], dtype=np.int64), bool(state["nulls"]))
