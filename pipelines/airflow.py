@@ -61,6 +61,8 @@ def main(
     except KeyboardInterrupt:
         log.info("stopping")
     finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C would leave children behind
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         stop(list(children.values()))
 
 

@@ -72,6 +72,10 @@ def test_each_release_is_an_asset_event_with_rows_and_digest(released, workspace
         assert event["source_task_id"] == f"release.{folder.name}"
 
 
+def test_tasks_that_ran_at_once_leave_dvc_nothing_to_do(released, workspace):
+    workspace.python("dvc", "status", "--quiet")
+
+
 def test_a_threshold_that_cannot_be_met_stops_the_dag_at_the_gate(refused, workspace):
     states = {name: task["state"] for name, task in refused["tasks"].items()}
     assert refused["state"] == "failed"
