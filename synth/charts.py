@@ -5,7 +5,8 @@ from __future__ import annotations
 import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 
 from synth.evaluation.gains import TITLES, WORDS
@@ -69,8 +70,12 @@ def distribution_charts(distributions: Json, errors: Json, limit: int) -> list[C
 def _steps(column: Json) -> dict[str, Any]:
     """Densities over the bins: rows per bin by its width, relative to the mean width."""
     edges = column["edges"]
-    places = [datetime.fromisoformat(edge).timestamp() for edge in edges] if column["kind"] == "date" else edges
-    widths = [max(b - a, 1e-300) for a, b in zip(places, places[1:], strict=False)]
+    places = (
+        [datetime.fromisoformat(edge).replace(tzinfo=UTC).timestamp() for edge in edges]
+        if column["kind"] == "date"
+        else edges
+    )
+    widths = [max(b - a, 1e-300) for a, b in pairwise(places)]
     mean = sum(widths) / len(widths)
 
     def heights(role: str) -> list[float]:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
 
 from synth.evaluation import quality
-from synth.evaluation.encoding import Floats, Views
+from synth.evaluation.encoding import EPOCH, Floats, Views
 from synth.evaluation.tables import Tables
 
 RARE = 10  # a value or bin with fewer real rows is not shown by itself
 BINS = 24
 BARS = 9
 MATRIX = 30  # columns of the picture of pairs
+FIRST, LAST = ((datetime(year, 1, 1, tzinfo=UTC) - EPOCH).total_seconds() for year in (1, 9999))  # that a page can tell
 OTHER, NULL = "(other)", "(null)"
 
 
@@ -23,10 +24,10 @@ def distributions(data: Tables, *, seed: int = 0) -> dict[str, Any]:
 
     {"columns": {name: {"kind": "number" | "date" | "category", "labels": [...], "edges": [...] (numbers and dates),
     "real": [...], "synthetic": [...], "real_null": share, "synthetic_null": share (numbers and dates)}}, "pairs":
-    {"names": [...], "matrix": [[...]]}}; shares and null share sum to 1. Bins and
-    values with fewer than 10 real rows are joined with their neighbours or shown as "(other)"; values outside the 1 %
-    to 99 % quantiles are counted into the outer bins, so that no extreme is told. The matrix has the columns that
-    differ most, null where a pair was not compared.
+    {"names": [...], "matrix": [[...]]}}; shares and null share sum to 1. Bins and values with fewer than 10 real rows
+    are joined with their neighbours or shown as "(other)"; values outside the 1 % to 99 % quantiles, or among the 10
+    outermost, are counted into the outer bins, so that no extreme is told. The matrix has the columns that differ
+    most, null where a pair was not compared.
     """
     views, rng = data.views, np.random.default_rng(seed)
     columns: dict[str, Any] = {}
@@ -58,10 +59,13 @@ def _histogram(views: Views, place: int) -> dict[str, Any]:
 
 
 def _edges(known: Floats) -> Floats:
-    low, high = np.quantile(known, [0.01, 0.99])
-    if low == high:
-        low, high = float(known.min()), float(known.max())
+    """Around each value where there are few, else of equal width, between quantiles that 10 rows lie beyond."""
+    outer = min(0.5, max(0.01, RARE / len(known)))
+    low, high = np.quantile(known, [outer, 1 - outer])
     distinct = np.unique(known[(known >= low) & (known <= high)])
+    if len(distinct) < 2:
+        half = float(known.std()) / 2
+        return np.array([np.median(known) - half, np.median(known) + half])
     if len(distinct) <= BINS:
         gaps = np.diff(distinct) / 2
         return np.concatenate([[distinct[0] - gaps[0]], distinct[:-1] + gaps, [distinct[-1] + gaps[-1]]])
@@ -77,7 +81,8 @@ def _counts(values: Floats, edges: Floats) -> Floats:
 def _label(edge: float, date: bool) -> float | str:
     if not date:
         return float(f"{edge:.6g}")
-    return (datetime(1970, 1, 1) + timedelta(seconds=round(edge))).isoformat(sep=" ")  # noqa: DTZ001
+    seconds = min(max(edge, FIRST), LAST)
+    return (EPOCH + timedelta(seconds=round(seconds))).replace(tzinfo=None).isoformat(sep=" ")
 
 
 def _bars(views: Views, place: int) -> dict[str, Any]:

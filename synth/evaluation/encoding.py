@@ -182,6 +182,8 @@ def _floats(array: pa.ChunkedArray, column: Column) -> Floats:
 
 
 def _plain(array: pa.ChunkedArray) -> Floats:
+    if pa.types.is_decimal(array.type):
+        array = array.cast(pa.string())  # by way of text the nearest float is found
     numbers = array.cast(pa.float64(), safe=False)
     return np.asarray(numbers.to_numpy(zero_copy_only=False), dtype=np.float64)
 
