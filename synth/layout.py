@@ -38,7 +38,7 @@ class ColumnLayout:
 
 @dataclass(frozen=True)
 class TableLayout:
-    """The modelled columns in the order in which an autoregressive model should take them (target first)."""
+    """The modelled columns in the order in which an autoregressive model should take them (target last)."""
 
     columns: tuple[ColumnLayout, ...]
 

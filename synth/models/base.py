@@ -62,7 +62,7 @@ class GenerativeModel(nn.Module, ABC):
         self,
         config: TrainingConfig,
         layout: TableLayout,
-        generator: torch.Generator,  # noqa: ARG002 - the signature that every family shares
+        generator: torch.Generator,
     ) -> None:
         super().__init__()
         self.config = config
