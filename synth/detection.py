@@ -16,9 +16,10 @@ from synth.codecs import dates
 from synth.codecs.columns import flat
 from synth.codecs.columns import kinds as known_kinds
 from synth.codecs.columns.datetime import to_ticks
-from synth.codecs.text import hashable, is_binary, is_text, to_scalars
+from synth.codecs.columns.identifier import text_pattern
+from synth.codecs.text import from_scalars, hashable, is_binary, is_text, to_scalars
 from synth.errors import ConfigError, InputError
-from synth.patterns import learn, regex
+from synth.patterns import DENSE
 from synth.schema import Column, Kind, Scalar, Schema, pack_arrow
 
 log = logging.getLogger(__name__)
@@ -26,8 +27,7 @@ log = logging.getLogger(__name__)
 CATEGORIES = 2000  # text with more values than this is an identifier
 NEARLY_UNIQUE, LEAST_ROWS = 0.95, 50  # so is text of which so large a share is distinct, from so many rows on
 KEY_NAME = re.compile(r"(^|[^a-z])(id|uuid|guid|key)$", re.IGNORECASE)
-DENSE = 4  # unique integers that fill at least 1/DENSE of their range are a running number
-DECIMALS = 15  # a float has no more that are meant
+DECIMALS = 16  # a float has no more that are meant
 EXACT = 2**53  # beyond it a float does not tell integers apart
 
 
@@ -41,7 +41,11 @@ def detect(table: pa.Table, *, target: str | None = None, kinds: Mapping[str, Ki
     """
     names = table.column_names
     _check(table, target, kinds or {})
-    columns = tuple(_column(names[i], table.column(i), (kinds or {}).get(names[i])) for i in range(len(names)))
+    wanted = kinds or {}
+    columns = tuple(
+        _column(name, chunks, wanted.get(name), name == target)
+        for name, chunks in zip(names, table.columns, strict=True)
+    )
     key = next((column.name for column in columns if column.kind == "identifier" and column.unique), None)
     return Schema(columns=columns, target=target, primary_key=key, rows=table.num_rows, arrow=pack_arrow(table.schema))
 
@@ -64,22 +68,47 @@ def _check(table: pa.Table, target: str | None, kinds: Mapping[str, Kind]) -> No
             raise ConfigError(f"kinds: {name!r}: {kind!r} is unknown; there are: {', '.join(known_kinds())}")
 
 
-def _column(name: str, chunks: pa.ChunkedArray, wanted: Kind | None) -> Column:
+def _column(name: str, chunks: pa.ChunkedArray, wanted: Kind | None, target: bool) -> Column:
     dtype = chunks.type
-    array = flat(chunks)
-    values = pc.drop_null(array)
-    facts: dict[str, Any] = {"name": name, "dtype": str(dtype), "null_rate": array.null_count / len(array)}
-    if not len(values):
-        if pa.types.is_dictionary(dtype):
-            return Column(kind="category", **facts, **_categories(name, chunks, values))
-        return Column(kind="empty", **facts)
-    if wanted is not None:
-        return Column(kind=wanted, **facts, **_facts(wanted, name, chunks, values))
-    kind = _kind(name, dtype, values)
-    return Column(kind=kind, **facts, **_facts(kind, name, chunks, values))
+    if pa.types.is_decimal(dtype) and dtype.scale < 0:
+        raise InputError(
+            f"column {name!r}: {dtype} has a negative scale, which Parquet cannot hold; cast it to scale 0"
+        )
+    try:
+        array = flat(chunks)
+        values = pc.drop_null(array)
+        facts: dict[str, Any] = {"name": name, "dtype": str(dtype), "null_rate": array.null_count / len(array)}
+        if not len(values):
+            empty = not pa.types.is_dictionary(dtype)
+            return Column(kind="empty", **facts) if empty else _described("category", facts, chunks, values)
+        if wanted is not None:
+            _check_kind(wanted, name, values)
+        return _described(wanted or _kind(name, dtype, values, target), facts, chunks, values)
+    except (pa.ArrowException, TypeError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"column {name!r}: {dtype} values cannot be used ({reason}); convert them to text") from None
 
 
-def _kind(name: str, dtype: pa.DataType, values: pa.Array) -> Kind:
+def _described(kind: Kind, facts: Mapping[str, Any], chunks: pa.ChunkedArray, values: pa.Array) -> Column:
+    return Column(kind=kind, **facts, **_facts(kind, facts["name"], chunks, values))
+
+
+def _check_kind(kind: Kind, name: str, values: pa.Array) -> None:
+    """InputError where a kind that the user asked for cannot hold the column's values."""
+    inner = values.type
+    integer, text = pa.types.is_integer(inner), is_text(inner)
+    fits = {
+        "number": integer or pa.types.is_floating(inner) or pa.types.is_decimal(inner),
+        "boolean": pa.types.is_boolean(inner) or _distinct(values) <= 2,
+        "datetime": text or pa.types.is_temporal(inner),
+        "identifier": text or integer,
+        "empty": False,
+    }
+    if not fits.get(kind, True):
+        raise InputError(f"column {name!r}: its {inner} values cannot be of kind {kind!r}")
+
+
+def _kind(name: str, dtype: pa.DataType, values: pa.Array, target: bool) -> Kind:
     inner = values.type
     if pa.types.is_boolean(inner):
         return "boolean"
@@ -88,7 +117,7 @@ def _kind(name: str, dtype: pa.DataType, values: pa.Array) -> Kind:
     if pa.types.is_temporal(inner):
         return "datetime"
     if pa.types.is_integer(inner):
-        return "identifier" if _is_key(name, values) else "number"
+        return "identifier" if not target and _is_key(name, values) else "number"
     if pa.types.is_floating(inner) or pa.types.is_decimal(inner):
         return "number"
     if is_text(inner):
@@ -105,7 +134,7 @@ def _facts(kind: Kind, name: str, chunks: pa.ChunkedArray, values: pa.Array) -> 
         return _categories(name, chunks, values)
     if kind == "identifier":
         unique = _distinct(values) == len(values) and len(values) == len(chunks)
-        return {"unique": unique, "pattern": regex(learn(values.cast(pa.string()))) if is_text(values.type) else None}
+        return {"unique": unique, "pattern": text_pattern(values) if is_text(values.type) else None}
     if kind == "datetime":
         return _moments(name, values)
     if kind == "number":
@@ -141,7 +170,10 @@ def _is_key(name: str, values: pa.Array) -> bool:
 def _categories(name: str, chunks: pa.ChunkedArray, values: pa.Array) -> dict[str, Any]:
     if pa.types.is_dictionary(chunks.type):
         dictionary = chunks.unify_dictionaries().chunk(0).dictionary if chunks.num_chunks else values
-        return {"categories": tuple(to_scalars(dictionary)), "ordered": bool(chunks.type.ordered)}
+        known = dictionary.drop_null().unique()
+        return {"categories": tuple(to_scalars(known)), "ordered": bool(chunks.type.ordered)}
+    if pa.types.is_nested(values.type):
+        _check_nested(values)
     found: set[Scalar] = set(to_scalars(pc.unique(hashable(values))))
     if len(found) > CATEGORIES and not is_text(values.type) and not pa.types.is_integer(values.type):
         raise InputError(
@@ -149,6 +181,13 @@ def _categories(name: str, chunks: pa.ChunkedArray, values: pa.Array) -> dict[st
             "categories; flatten it into columns or drop it"
         )
     return {"categories": tuple(sorted(found, key=lambda value: (str(type(value)), value)))}
+
+
+def _check_nested(values: pa.Array) -> None:
+    """TypeError where a nested value has a leaf that does not come back from its text."""
+    first = values.slice(0, 1)
+    if not from_scalars(to_scalars(first), values.type).cast(values.type).equals(first):
+        raise TypeError("a leaf does not come back from its text")
 
 
 def _moments(name: str, values: pa.Array) -> dict[str, Any]:
@@ -187,19 +226,31 @@ def _numbers(name: str, values: pa.Array) -> dict[str, Any]:
 
 
 def common_decimals(numbers: np.ndarray, dtype: pa.DataType) -> int | None:
-    """The fewest digits after the point that give back every value exactly; None where 15 do not."""
+    """The fewest digits after the point that give back every value exactly; None where 16 do not."""
     width = {16: np.float16, 32: np.float32, 64: np.float64}[dtype.bit_width]
     largest = float(np.abs(numbers).max())
     for part in (numbers[:1000], numbers):
         found = next(
             (
                 d
-                for d in range(DECIMALS + 1)
+                for d in range(DECIMALS)
                 if largest * 10.0**d < EXACT
                 and np.array_equal((np.round(part * 10.0**d) / 10.0**d).astype(width), part.astype(width))
             ),
             None,
         )
         if found is None:
-            return None
+            return _written_decimals(numbers) if width is np.float64 else None
     return found
+
+
+def _written_decimals(numbers: np.ndarray) -> int | None:
+    """The most digits after the point in the shortest text of each float64; None where that is more than 16."""
+    places = 0
+    for part in (numbers[:1000], numbers):
+        text = pa.array(part).cast(pa.string())
+        digits = pc.struct_field(pc.extract_regex(text, rf"^-?[0-9]+\.(?P<digits>[0-9]{{1,{DECIMALS}}})$"), "digits")
+        if digits.null_count:
+            return None
+        places = pc.max(pc.utf8_length(digits)).as_py()
+    return int(places)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 
 import pandas as pd
 import pyarrow as pa
 
 from synth.errors import InputError
+
+REFUSED = (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError)
 
 
 def from_pandas(frame: pd.DataFrame) -> pa.Table:
@@ -24,7 +27,7 @@ def from_pandas(frame: pd.DataFrame) -> pa.Table:
     bare.attrs = {}
     try:
         return pa.Table.from_pandas(bare, preserve_index=False)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
+    except REFUSED:
         for position, name in enumerate(bare.columns):
             _check_column(bare.iloc[:, position], name)
         raise
@@ -33,7 +36,7 @@ def from_pandas(frame: pd.DataFrame) -> pa.Table:
 def _check_column(values: pd.Series, name: object) -> None:
     try:
         pa.array(values, from_pandas=True)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
+    except REFUSED:
         found = sorted({type(value).__name__ for value in values.dropna()})
         what = f"mixes {' and '.join(found)}" if len(found) > 1 else f"holds {found[0]} values that have no type"
         raise InputError(f"column {name!r}: {what}; convert it to one type, for example text") from None
@@ -41,5 +44,24 @@ def _check_column(values: pd.Series, name: object) -> None:
 
 def to_pandas(table: pa.Table) -> pd.DataFrame:
     """A pandas frame with the dtypes and column labels that the table's metadata records."""
-    frame: pd.DataFrame = table.to_pandas()
+    metadata = table.schema.pandas_metadata or {}
+    dtypes = {column["field_name"]: str(column["numpy_type"]) for column in metadata.get("columns", ())}
+    arrow = [
+        place
+        for place, field in enumerate(table.schema)
+        if dtypes.get(field.name, "").endswith("[pyarrow]") or field.type == pa.time64("ns")
+    ]
+    plain = table
+    # pandas cannot read the name of a nested Arrow dtype, takes a decimal's for an object, and has no own type for
+    # times of nanoseconds
+    for place in arrow:
+        plain = plain.set_column(place, table.column_names[place], pa.nulls(table.num_rows))
+        dtypes[table.column_names[place]] = "object"
+    if arrow and metadata:
+        columns = [{**column, "numpy_type": dtypes[column["field_name"]]} for column in metadata["columns"]]
+        packed = json.dumps({**metadata, "columns": columns}).encode()
+        plain = plain.replace_schema_metadata({**table.schema.metadata, b"pandas": packed})
+    frame: pd.DataFrame = plain.to_pandas()
+    for place in arrow:
+        frame.isetitem(place, pd.arrays.ArrowExtensionArray(table.column(place)))
     return frame

@@ -21,6 +21,7 @@ Line = NDArray[Any]  # (N,) int64, float64, or object of Python integers where 6
 DISCRETE = 200  # up to this many distinct values are tokens of their own
 FEW = 20  # so many always are; more only where each stands for two rows or more
 BINS = 128
+BIN_ROWS = 8  # in each bin at least, where there are as many
 KNOTS = 16  # quantiles inside a bin, at most
 LEAST_KNOTS = 4
 ATOM_SHARE, ATOM_ROWS = 0.005, 20  # a value at least so frequent gets a token beside the bins
@@ -161,11 +162,11 @@ class Grid:
 
 
 def _cut(values: Line, counts: NDArray[np.int64]) -> list[tuple[int, int]]:
-    """Ranges of distinct values that hold about equal numbers of rows, at most BINS of them."""
+    """Ranges of distinct values that hold about equal numbers of rows, at least BIN_ROWS; at most BINS of them."""
     if not len(values):
         return []
     ends = np.cumsum(counts)
-    wanted = np.linspace(0, ends[-1], min(BINS, len(values)) + 1)[1:]
+    wanted = np.linspace(0, ends[-1], int(np.clip(ends[-1] // BIN_ROWS, 1, BINS)) + 1)[1:]
     stops = np.unique(np.minimum(np.searchsorted(ends, wanted) + 1, len(values)))
     return list(zip([0, *stops[:-1].tolist()], stops.tolist(), strict=True))
 

@@ -72,6 +72,11 @@ class TableCodec:
         exact = [_exact(*parts) for parts in zip(decoded, self.schema.columns, schema.types, strict=True)]
         return pa.table(exact, schema=schema)
 
+    def empty(self) -> pa.Table:
+        """No row, in the source's Arrow schema, dictionaries with all their categories."""
+        tokens = np.zeros((0, len(self._modelled)), dtype=np.int64)
+        return self.decode({"tokens": tokens}, rows=range(0), rng=np.random.default_rng(0))
+
     def state(self) -> dict[str, Any]:
         """As JSON, by column name."""
         return {name: column.state() for name, column in zip(self.schema.names, self.columns, strict=True)}

@@ -13,21 +13,24 @@ import pyarrow.compute as pc
 from synth.codecs.columns import ColumnCodec, Tokens, flat
 from synth.codecs.text import value_type
 from synth.layout import ColumnLayout
-from synth.patterns import Template, generate, learn
+from synth.patterns import Counter, Template, generate, learn, regex, running
 from synth.schema import Column
 
 
 @dataclass(frozen=True)
 class Codec(ColumnCodec):
-    """Text by templates; integers count on from `start`, down from it where 64 bits leave no room above.
+    """Text counts on or follows templates; integers count on from `start`, down where 64 bits leave no room above.
 
+    unique: whether no value stands twice in the source
     counts: training rows with a value and with a null
     """
 
     templates: tuple[Template, ...]
+    counter: Counter | None
     start: int
     step: int
     key: int
+    unique: bool
     counts: tuple[int, int]
     dtype: pa.DataType
 
@@ -38,19 +41,23 @@ class Codec(ColumnCodec):
         values = pc.drop_null(flat(array))
         key = int(rng.integers(0, 2**31))
         if not pa.types.is_integer(values.type):
-            return cls(learn(values.cast(pa.string())), 0, 0, key, counts, array.type)
+            templates, counter, unique = text_format(values)
+            return cls(templates, counter, 0, 0, key, unique, counts, array.type)
+        unique = pc.count_distinct(values).as_py() == len(values)
         low, high = pc.min(values).as_py(), pc.max(values).as_py()
         top = 2 ** (values.type.bit_width - (0 if pa.types.is_unsigned_integer(values.type) else 1))
         start, step = (high + 1, 1) if high + 2**31 < top or high < top // 2 else (low - 1, -1)
-        return cls((), start, step, key, counts, array.type)
+        return cls((), None, start, step, key, unique, counts, array.type)
 
     def layout(self, name: str) -> ColumnLayout | None:
         """Whether there is a value, where there may be none; else nothing."""
         if not self.counts[1]:
             return None
-        frequency = np.array(self.counts, dtype=np.float32) / sum(self.counts)
+        frequency = np.array(self.counts) / sum(self.counts)
         nominal = np.full(2, np.nan, dtype=np.float32)
-        return ColumnLayout(name, np.zeros((2, 0), np.float32), np.ones(2, dtype=bool), nominal, frequency)
+        return ColumnLayout(
+            name, np.zeros((2, 0), np.float32), np.ones(2, dtype=bool), nominal, frequency.astype(np.float32)
+        )
 
     def encode(self, array: pa.Array) -> Tokens:
         """1 for a null, 0 for a value."""
@@ -61,19 +68,22 @@ class Codec(ColumnCodec):
         null = np.zeros(len(rows), dtype=bool) if tokens is None else tokens == 1
         inner = value_type(self.dtype)
         if self.step:
-            made = pa.array(self.start + self.step * rows, mask=null).cast(inner)
+            return pa.array(count_on(self.start, self.step * rows, inner), mask=null)
+        if self.counter:
+            made = self.counter.generate(rows)
         else:
-            made = pa.array(generate(self.templates, rows, self.key, rng), type=pa.string(), mask=null).cast(inner)
-        return made.dictionary_encode().cast(self.dtype) if pa.types.is_dictionary(self.dtype) else made
+            made = generate(self.templates, rows, self.key, rng, self.unique)
+        return pa.array(made, type=pa.string(), mask=null).cast(inner)
 
     def state(self) -> dict[str, Any]:
         """As JSON."""
-        templates = [asdict(template) for template in self.templates]
         return {
-            "templates": templates,
+            "templates": [asdict(template) for template in self.templates],
+            "counter": self.counter and asdict(self.counter),
             "start": self.start,
             "step": self.step,
             "key": self.key,
+            "unique": self.unique,
             "counts": list(self.counts),
         }
 
@@ -81,5 +91,26 @@ class Codec(ColumnCodec):
     def from_state(cls, state: Mapping[str, Any], column: Column, dtype: pa.DataType) -> Self:
         """What `state` gave."""
         templates = tuple(Template(**template) for template in state["templates"])
+        counter = Counter(**state["counter"]) if state["counter"] else None
         counts = (int(state["counts"][0]), int(state["counts"][1]))
-        return cls(templates, state["start"], state["step"], state["key"], counts, dtype)
+        return cls(templates, counter, state["start"], state["step"], state["key"], state["unique"], counts, dtype)
+
+
+def text_format(values: pa.Array) -> tuple[tuple[Template, ...], Counter | None, bool]:
+    """Templates or a counter of non-null texts, and whether none stands twice."""
+    values = values.cast(pa.string())
+    unique = pc.count_distinct(values).as_py() == len(values)
+    counter = running(values) if unique else None
+    return () if counter else learn(values), counter, unique
+
+
+def text_pattern(values: pa.Array) -> str:
+    """The regular expression that all generated texts match."""
+    templates, counter, unique = text_format(values)
+    return counter.regex if counter else regex(templates, unique)
+
+
+def count_on(start: int, steps: Tokens, dtype: pa.DataType) -> np.ndarray[Any, Any]:
+    """start + steps, (N,) of the integer type, modulo its width: a narrow type starts anew when it is used up."""
+    wide = steps.astype(np.uint64) + np.uint64(start % 2**64)
+    return wide.astype(dtype.to_pandas_dtype())

@@ -90,16 +90,16 @@ def to_line(array: pa.Array, decimals: int | None) -> Line:
         scale = array.type.scale
         return narrow(np.array([int(value.scaleb(scale, WIDE)) for value in array.to_pylist()], dtype=object))
     if pa.types.is_floating(array.type):
-        values = array.cast(pa.float64()).to_numpy(zero_copy_only=False) + 0.0  # -0.0 + 0.0 is 0.0
+        values: Line = array.cast(pa.float64()).to_numpy(zero_copy_only=False) + 0.0  # -0.0 + 0.0 is 0.0
         if decimals is None:
             return values
         scaled = np.clip(values * 10.0**decimals, -FAR, FAR)
         if len(scaled) and np.abs(scaled).max() >= EXACT:  # a product of floats would lose digits
             return narrow(np.array([int(Decimal(repr(v)).scaleb(decimals, WIDE)) for v in values.tolist()], object))
-        return np.round(scaled).astype(np.int64)
+        return np.asarray(np.round(scaled).astype(np.int64))
     if array.type == pa.uint64():
         return narrow(np.array(array.to_pylist(), dtype=object))
-    return array.cast(pa.int64()).to_numpy(zero_copy_only=False)
+    return np.asarray(array.cast(pa.int64()).to_numpy(zero_copy_only=False))
 
 
 def from_line(values: Line, null: np.ndarray, dtype: pa.DataType, decimals: int | None) -> pa.Array:
