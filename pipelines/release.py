@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from synth.gate import Verdict
-from synth.release import CardInfo, provenance, release
-
 from synth.config import load_params
 from synth.console import PathOption, stage
+from synth.gate import Verdict
+from synth.release import CardInfo, provenance, release
 from synth.schema import Schema
 from synth.storage import read_json
 
@@ -21,6 +20,12 @@ def main(
 ) -> None:
     """Write the release folder; exit 1 with the reasons where the gate was not passed."""
     params = load_params()
+    facts = provenance(
+        sources=read_json(prepared / "source.json")["sha256"],
+        seed=params.seed,
+        params=params.of_run(run),
+        model=params.run(run).model,
+    )
     dataset = params.dataset(params.run(run).dataset)
     release(
         out,
@@ -31,14 +36,14 @@ def main(
         lift=read_json(metrics / "lift.json"),
         validation=read_json(build / "validation.json"),
         report=report,
-        card=CardInfo(
+        card_info=CardInfo(
             name=run,
             title=dataset.title or params.run(run).dataset,
             licence=dataset.licence,
             citation=dataset.citation,
             target=dataset.target,
         ),
-        provenance=provenance(run, params, read_json(prepared / "source.json")),
+        provenance=facts,
     )
 
 

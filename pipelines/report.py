@@ -6,11 +6,11 @@ import logging
 from pathlib import Path
 
 import pandas as pd
-from synth.gate import gate
-from synth.release import provenance
 
 from synth.config import load_params
 from synth.console import PathOption, stage
+from synth.gate import gate
+from synth.release import provenance
 from synth.report import render
 from synth.schema import Schema
 from synth.storage import read_json, write_json, write_text
@@ -28,6 +28,12 @@ def main(
 ) -> None:
     """Write report.html and verdict.json; a refusal is written down here and enforced by the release stage."""
     params = load_params()
+    facts = provenance(
+        sources=read_json(prepared / "source.json")["sha256"],
+        seed=params.seed,
+        params=params.of_run(run),
+        model=params.run(run).model,
+    )
     settings = params.run(run)
     measured = read_json(metrics / "evaluate.json")
     validation = read_json(build / "validation.json")
@@ -43,7 +49,7 @@ def main(
         validation=validation,
         verdict=judged.as_dict(),
         curve=pd.read_csv(build / "curve.csv").to_dict("records"),
-        provenance=provenance(run, params, read_json(prepared / "source.json")),
+        provenance=facts,
     )
     write_text(out, page)
     log.info("%s: %s", run, "passed its gate" if judged.passed else "refused: " + "; ".join(judged.reasons))

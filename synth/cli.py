@@ -190,6 +190,7 @@ def release(
     from synth.release import CardInfo, provenance
     from synth.release import release as put_out
     from synth.sources import read_table
+    from synth.storage import sha256
     from synth.validation import suite
     from synth.validation import validate as check
 
@@ -198,7 +199,7 @@ def release(
     validation = check(Path(synthetic), suite(data.schema, read_table(train)), None)
     metrics, lift = _measure(data, seed)
     verdict = gate(validation, metrics, bounds)
-    facts = provenance(sources=[Path(train)], seed=seed)
+    facts = provenance(sources={Path(train).name: sha256(train)} if Path(train).is_file() else {}, seed=seed)
     page = _page(data, title, metrics, lift, validation=validation, verdict=verdict.as_dict(), provenance=facts)
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.html"
@@ -212,7 +213,7 @@ def release(
             lift=lift,
             validation=validation,
             report=report,
-            card=CardInfo(name=out.name, title=title, licence=licence, target=target),
+            card_info=CardInfo(name=out.name, title=title, licence=licence, target=target),
             provenance=facts,
         )
     typer.echo(f"{out}: released")

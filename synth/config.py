@@ -171,6 +171,24 @@ class Params(Strict):
         """The run called so; ConfigError lists the names where there is none."""
         return _named("run", name, self.runs)
 
+    def of_run(self, name: str) -> dict[str, Any]:
+        """Everything that the run called so is made by, as plain values for its provenance.
+
+        The place of the source is left out: a URL may hold a secret, a path a name.
+        """
+        run = self.run(name)
+        dataset = self.dataset(run.dataset).model_dump(mode="json", exclude_defaults=True)
+        for place in ("sql", "url", "path"):
+            dataset["source"].pop(place, None)
+        return {
+            "seed": self.seed,
+            "dataset": dataset,
+            "run": run.model_dump(mode="json", exclude_defaults=True),
+            "model": self.hyperparameters(run),
+            "sample": self.sample.model_dump(mode="json"),
+            "gate": {key: bound.model_dump(mode="json", exclude_none=True) for key, bound in self.gate.items()},
+        }
+
     def hyperparameters(self, run: Run) -> dict[str, Any]:
         """The family's hyper-parameters with those of the run on top."""
         return {**self.models[run.model], **run.config}

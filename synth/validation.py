@@ -1,0 +1,164 @@
+"""Samples held against a Great Expectations suite, to JSON and to Data Docs. The only importer of that library."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from synth.errors import FormatError
+from synth.expectations import expectation, suite, title
+from synth.storage import parquet_files, replacing
+from synth.views import column_view, pair_view
+
+__all__ = ["suite", "validate"]
+
+CELLS = 4_000_000  # values that are held at once, where a single column has no more
+LONG = 160  # characters of what was observed
+ARROW_ERRORS = (pa.ArrowException, ValueError, TypeError, OverflowError)
+
+
+@dataclass
+class Batch:
+    """Expectations that are checked on one frame, and the columns of that frame: title -> (columns, view)."""
+
+    places: list[int] = field(default_factory=list)
+    columns: dict[str, tuple[tuple[str, ...], str]] = field(default_factory=dict)
+
+
+def validate(samples: str | Path, suite: Mapping[str, Any], docs: str | Path | None) -> dict[str, Any]:
+    """Check the Parquet samples (one file or a folder of parts) against what `suite` made.
+
+    docs: folder to write Great Expectations' Data Docs to; they are for looking at and hold the time of the run
+    Returns JSON without times or random ids: `success`, `rows`, `critical_failures` and `warnings` (a line each), and
+    `expectations`, each with `expectation`, `columns`, `severity`, `success` and what was `observed`. Columns are read
+    a few at a time. InputError where there is no Parquet, FormatError where `suite` is none.
+    """
+    if not {"expectations", "meta"} <= set(suite) or "columns" not in suite["meta"]:
+        raise FormatError("not a suite of this project: it has no expectations or no meta.columns")
+    files = parquet_files(samples)
+    arrow, rows = pq.read_schema(files[0]), sum(pq.read_metadata(file).num_rows for file in files)
+    specs = {spec["name"]: spec for spec in suite["meta"]["columns"]}
+    checked = [_type_entry(spec, arrow) for spec in specs.values()]
+    with _quiet() as gx:
+        results = _run(gx, suite, files, arrow, rows, specs)
+        checked += [_entry(config, result) for config, result in zip(suite["expectations"], results, strict=True)]
+        if docs is not None:
+            _write_docs(gx, suite, results, Path(docs))
+    failed = [entry for entry in checked if not entry["success"]]
+    lines = {
+        severity: [_line(entry) for entry in failed if entry["severity"] == severity]
+        for severity in ("critical", "warning")
+    }
+    return {
+        "success": not lines["critical"],
+        "rows": rows,
+        "critical_failures": lines["critical"],
+        "warnings": lines["warning"],
+        "expectations": checked,
+    }
+
+
+@contextmanager
+def _quiet() -> Iterator[Any]:
+    """Great Expectations without telemetry, progress bars, log lines and warnings of its own."""
+    os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import great_expectations as gx
+
+        logger = logging.getLogger("great_expectations")
+        level, propagates = logger.level, logger.propagate
+        logger.setLevel(logging.CRITICAL)
+        try:
+            yield gx
+        finally:
+            logger.setLevel(level)
+            logger.propagate = propagates
+
+
+def _context(gx: Any) -> Any:
+    from great_expectations.data_context.types.base import ProgressBarsConfig
+
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = ProgressBarsConfig(globally=False)
+    context.enable_analytics(False)
+    return context
+
+
+def _type_entry(spec: Mapping[str, Any], arrow: pa.Schema) -> dict[str, Any]:
+    """Whether a column has its Arrow type in the file: read off the Parquet schema, of which frames know nothing."""
+    place = arrow.get_field_index(spec["name"])
+    found = "no such column" if place < 0 else str(arrow.field(place).type)
+    return {
+        "expectation": "expect_column_arrow_type_to_be",
+        "columns": [spec["name"]],
+        "severity": "critical",
+        "success": found == spec["dtype"],
+        "expected": spec["dtype"],
+        "observed": found,
+    }
+
+
+def _batches(suite: Mapping[str, Any], rows: int) -> Iterator[Batch]:
+    """Expectations in their order, a few columns at a time."""
+    batch = Batch()
+    for place, config in enumerate(suite["expectations"]):
+        needed = _needed(config)
+        if needed is None:
+            continue
+        clash = any(batch.columns.get(name, source) != source for name, source in needed.items())
+        full = (len(batch.columns) + len(needed.keys() - batch.columns.keys())) * rows > CELLS
+        if batch.places and (clash or (full and not needed.keys() <= batch.columns.keys())):
+            yield batch
+            batch = Batch()
+        batch.columns |= needed
+        batch.places.append(place)
+    if batch.places:
+        yield batch
+
+
+def _needed(config: Mapping[str, Any]) -> dict[str, tuple[tuple[str, ...], str]] | None:
+    """The frame's columns that an expectation looks at; None where it is about the table as a whole."""
+    columns, view = tuple(config["meta"]["columns"]), config["meta"]["view"]
+    if view in ("names", "rows"):
+        return None
+    if view == "pair":
+        return {config["kwargs"]["column"]: (columns, view)}
+    return {title(name): ((name,), view) for name in columns}
+
+
+def _run(
+    gx: Any,
+    suite: Mapping[str, Any],
+    files: list[Path],
+    arrow: pa.Schema,
+    rows: int,
+    specs: Mapping[str, Mapping[str, Any]],
+) -> list[dict[str, Any]]:
+    """One result for each expectation, as Great Expectations' JSON."""
+    configs = suite["expectations"]
+    found: dict[int, dict[str, Any]] = {}
+    context = _context(gx)
+    names = pd.DataFrame(columns=[title(name) for name in arrow.names], dtype=object)
+    of_names = [place for place, config in enumerate(configs) if config["meta"]["view"] == "names"]
+    of_rows = [place for place, config in enumerate(configs) if config["meta"]["view"] == "rows"]
+    found |= _check(gx, context, configs, of_names, names)
+    found |= _check(gx, context, configs, of_rows, pd.DataFrame({"row": range(min(rows, 1))}), rows)
+    for batch in _batches(suite, rows):
+        frame, broken = _frame(batch, files, specs)
+        usable = [place for place in batch.places if not broken.keys() & (_needed(configs[place]) or {}).keys()]
+        found |= _check(gx, context, configs, usable, frame)
+        for place in set(batch.places) - set(usable):
+            reason = next(broken[name] for name in (_needed(configs[place]) or {}) if name in broken)
+            found[place] = _unchecked(configs[place], reason)
+    return [found[place] for place in range(len(configs))]
