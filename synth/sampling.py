@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from synth.errors import InputError
-from synth.storage import replacing
+from synth.storage import dictionaries, replacing
 from synth.synthesizer import BLOCK, Synthesizer
 
 ROW_GROUP = 8  # blocks per Parquet row group
@@ -92,7 +92,11 @@ def _write(synthesizer: Synthesizer, rows: int, path: Path, seed: int | None, sh
         "seed": str(synthesizer.seed if seed is None else seed),
         "version": version("synth"),
     }
-    metadata = {**(schema.metadata or {}), **{key.encode(): value.encode() for key, value in facts.items()}}
+    metadata = {
+        **(schema.metadata or {}),
+        **dictionaries(synthesizer.codec_.empty()),
+        **{key.encode(): value.encode() for key, value in facts.items()},
+    }
     blocks = shard_blocks(rows, shard, shards)
     with pq.ParquetWriter(path, schema.with_metadata(metadata), compression="zstd") as writer:
         for start in range(blocks.start, blocks.stop, ROW_GROUP):

@@ -18,6 +18,8 @@ import pyarrow.parquet as pq
 
 from synth.errors import InputError
 
+DICTIONARIES = b"synth.dictionaries"
+DICTIONARY = 100_000  # longer dictionaries are left to Parquet's own ways
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
@@ -75,6 +77,7 @@ def write_parquet(path: str | Path, table: pa.Table, metadata: dict[str, str] | 
     """Write one Parquet file atomically; `metadata` joins the schema's key-value metadata."""
     merged = {
         **(table.schema.metadata or {}),
+        **dictionaries(table),
         **{k.encode(): v.encode() for k, v in (metadata or {}).items()},
     }
     with replacing(path) as temporary:
@@ -99,16 +102,43 @@ def read_parquet(path: str | Path, columns: list[str] | None = None) -> pa.Table
         raise InputError(f"{path}: not a Parquet file ({str(error).splitlines()[0]})") from None
 
 
+def dictionaries(table: pa.Table) -> dict[bytes, bytes]:
+    """Key-value metadata that holds each dictionary whole and in order; `restored` reads it.
+
+    Parquet itself forgets entries without a row, and the dictionaries of anything but text.
+    """
+    places = [place for place, dtype in enumerate(table.schema.types) if pa.types.is_dictionary(dtype)]
+    found: dict[str, pa.Array] = {}
+    for place in places:
+        column = table.column(place).unify_dictionaries()
+        if column.num_chunks and len(column.chunk(0).dictionary) <= DICTIONARY:
+            entries = column.chunk(0).dictionary
+            found[table.column_names[place]] = pa.ListArray.from_arrays(pa.array([0, len(entries)], pa.int32()), entries)
+    if not found:
+        return {}
+    sink = pa.BufferOutputStream()
+    batch = pa.record_batch(list(found.values()), names=list(found))
+    with pa.ipc.new_stream(sink, batch.schema) as writer:
+        writer.write_batch(batch)
+    return {DICTIONARIES: base64.b64encode(sink.getvalue().to_pybytes())}
+
+
 def restored(table: pa.Table, schema: pa.Schema) -> pa.Table:
     """The table's columns in their types of `schema`; those that it does not name stay as they are.
 
-    Parquet keeps neither whole seconds (it has milliseconds) nor dictionaries of anything but text.
+    Parquet keeps neither whole seconds (it has milliseconds), nor dictionaries of anything but text, nor the
+    names of the fields inside lists.
     """
+    metadata = dict(table.schema.metadata or {})
+    packed = metadata.pop(DICTIONARIES, None)
+    known = pa.ipc.open_stream(base64.b64decode(packed)).read_all() if packed else pa.table({})
     for place, field in enumerate(table.schema):
         wanted = schema.field(field.name).type if schema.get_field_index(field.name) >= 0 else field.type
-        if wanted != field.type:
-            table = table.set_column(place, field.with_type(wanted), _cast(table.column(place), wanted))
-    return table
+        if pa.types.is_dictionary(wanted) or not wanted.equals(field.type, check_metadata=True):
+            entries = known.column(field.name).chunk(0).values if field.name in known.column_names else None
+            column = _cast(table.column(place), wanted, entries)
+            table = table.set_column(place, field.with_type(wanted), column)
+    return table.replace_schema_metadata(metadata or None)
 
 
 def _written(file: Path) -> pa.Schema:
@@ -117,14 +147,16 @@ def _written(file: Path) -> pa.Schema:
     return pa.ipc.read_schema(pa.py_buffer(base64.b64decode(packed))) if packed else pa.schema([])
 
 
-def _cast(column: pa.ChunkedArray, dtype: pa.DataType) -> pa.ChunkedArray:
+def _cast(column: pa.ChunkedArray, dtype: pa.DataType, entries: pa.Array | None) -> pa.ChunkedArray:
     if not pa.types.is_dictionary(dtype):
         return column.cast(dtype)
     values = column.cast(dtype.value_type)
     known = pc.unique(pc.drop_null(values))
     if not pa.types.is_dictionary(column.type):  # the order of appearance says nothing
         known = known.take(pc.sort_indices(known))
-    codes = pc.index_in(values, known).cast(dtype.index_type)
+    if entries is not None:  # rows added by another writer may have values of their own
+        known = pc.unique(pa.concat_arrays([entries.drop_null(), known.cast(entries.type)]))
+    codes = pc.index_in(values, known, skip_nulls=True).cast(dtype.index_type)
     chunks = [pa.DictionaryArray.from_arrays(chunk, known, ordered=dtype.ordered) for chunk in codes.chunks]
     return pa.chunked_array(chunks, type=dtype)
 

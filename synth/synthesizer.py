@@ -139,7 +139,7 @@ class Synthesizer:
         if rows < 0:
             raise InputError(f"rows: expected 0 or more, found {rows}")
         blocks = [self.block(index, seed=seed) for index in range(-(-rows // BLOCK))]
-        table = pa.concat_tables(blocks) if blocks else self._fitted().schema_.arrow_schema.empty_table()
+        table = pa.concat_tables(blocks) if blocks else self._fitted().codec_.empty()
         return table.slice(0, rows)
 
     def block(self, index: int, *, seed: int | None = None) -> pa.Table:
