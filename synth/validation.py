@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from synth.errors import FormatError
-from synth.expectations import expectation, suite, title
+from synth.expectations import suite, title
 from synth.storage import parquet_files, replacing
 from synth.views import column_view, pair_view
 
@@ -153,7 +153,7 @@ def _run(
     of_names = [place for place, config in enumerate(configs) if config["meta"]["view"] == "names"]
     of_rows = [place for place, config in enumerate(configs) if config["meta"]["view"] == "rows"]
     found |= _check(gx, context, configs, of_names, names)
-    found |= _check(gx, context, configs, of_rows, pd.DataFrame({"row": range(min(rows, 1))}), rows)
+    found |= _check(gx, context, configs, of_rows, pd.DataFrame(index=pd.RangeIndex(rows)))
     for batch in _batches(suite, rows):
         frame, broken = _frame(batch, files, specs)
         usable = [place for place in batch.places if not broken.keys() & (_needed(configs[place]) or {}).keys()]
@@ -162,3 +162,149 @@ def _run(
             reason = next(broken[name] for name in (_needed(configs[place]) or {}) if name in broken)
             found[place] = _unchecked(configs[place], reason)
     return [found[place] for place in range(len(configs))]
+
+
+def _frame(
+    batch: Batch, files: list[Path], specs: Mapping[str, Mapping[str, Any]]
+) -> tuple[pd.DataFrame, dict[str, str]]:
+    """The columns of a batch in their views, and those that cannot be had with the reason."""
+    views: dict[str, pd.Series] = {}
+    broken: dict[str, str] = {}
+    for name, (columns, view) in batch.columns.items():
+        try:
+            table = pa.concat_tables([pq.read_table(file, columns=list(columns)) for file in files])
+            chunks = [table.column(column) for column in columns]
+            views[name] = pair_view(*chunks) if view == "pair" else column_view(chunks[0], view, specs[columns[0]])
+        except KeyError:
+            broken[name] = "no such column"
+        except ARROW_ERRORS as error:
+            broken[name] = f"cannot be read as the source's type ({str(error).splitlines()[0]})"
+    return pd.DataFrame(views), broken
+
+
+def _check(
+    gx: Any, context: Any, configs: list[dict[str, Any]], places: list[int], frame: pd.DataFrame
+) -> dict[int, dict[str, Any]]:
+    """Results of the expectations at `places` on one frame."""
+    if not places:
+        return {}
+    name = f"batch-{len(context.data_sources.all())}"
+    asset = context.data_sources.add_pandas(name).add_dataframe_asset(name)
+    definition = asset.add_batch_definition_whole_dataframe(name)
+    parts = [{**configs[place], "meta": {**configs[place]["meta"], "place": place}} for place in places]
+    checks = gx.ExpectationSuite(name=name, expectations=parts)
+    result = definition.get_batch(batch_parameters={"dataframe": frame}).validate(checks, result_format="SUMMARY")
+    context.data_sources.delete(name)
+    found = {}
+    for entry in result.to_json_dict()["results"]:
+        place = entry["expectation_config"]["meta"].pop("place")
+        entry["expectation_config"] |= {"id": None, "kwargs": configs[place]["kwargs"]}
+        found[place] = entry
+    return found
+
+
+def _unchecked(config: Mapping[str, Any], reason: str) -> dict[str, Any]:
+    """The result of an expectation whose column cannot be read: it failed."""
+    return {
+        "success": False,
+        "expectation_config": {**config, "id": None},
+        "result": {"observed_value": reason},
+        "meta": {},
+        "exception_info": {"raised_exception": False, "exception_traceback": None, "exception_message": None},
+    }
+
+
+def _entry(config: Mapping[str, Any], result: Mapping[str, Any]) -> dict[str, Any]:
+    """One line of the results."""
+    return {
+        "expectation": config["type"],
+        "columns": list(config["meta"]["columns"]),
+        "severity": config["severity"],
+        "success": bool(result["success"]),
+        "expected": _short(_expected(config["kwargs"])),
+        "observed": _short(_observed(result)),
+    }
+
+
+def _expected(kwargs: Mapping[str, Any]) -> str:
+    asked = {key: value for key, value in kwargs.items() if key not in ("column", "column_list", "partition_object")}
+    if {"min_value", "max_value"} <= asked.keys():
+        return f"{asked['min_value']} to {asked['max_value']}"
+    if "value_set" in asked:
+        return f"{len(asked['value_set'])} values"
+    return ", ".join(f"{key} {value}" for key, value in asked.items())
+
+
+def _observed(result: Mapping[str, Any]) -> str:
+    for info in _exceptions(result.get("exception_info") or {}):
+        return f"could not be checked ({info})"
+    facts = result.get("result") or {}
+    if facts.get("observed_value") is not None:
+        value = facts["observed_value"]
+        return f"{value:.6g}" if isinstance(value, float) else str(value)
+    if "unexpected_count" in facts:
+        examples = [str(value) for value in facts.get("partial_unexpected_list", [])[:3]]
+        named = f", such as {', '.join(examples)}" if examples else ""
+        return f"{facts['unexpected_count']} of {facts['element_count']} values unexpected{named}"
+    return ""
+
+
+def _exceptions(info: Mapping[str, Any]) -> Iterator[str]:
+    for part in (info, *info.values()):
+        if isinstance(part, Mapping) and part.get("raised_exception"):
+            yield str(part.get("exception_message")).splitlines()[0]
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONG else text[: LONG - 1] + "…"
+
+
+def _line(entry: Mapping[str, Any]) -> str:
+    """A failed expectation in one line."""
+    what = entry["expectation"].removeprefix("expect_").replace("_", " ")
+    names = ", ".join(repr(name) for name in entry["columns"])
+    where = f"column {names}: " if len(entry["columns"]) == 1 else f"columns {names}: " if names else ""
+    wanted = f" ({entry['expected']})" if entry["expected"] else ""
+    return f"{where}{what}{wanted}: {entry['observed']}"
+
+
+def _write_docs(gx: Any, suite: Mapping[str, Any], results: list[dict[str, Any]], docs: Path) -> None:
+    """Great Expectations' own pages, rendered from the JSON of the results."""
+    from great_expectations.core.expectation_validation_result import expectationSuiteValidationResultSchema
+    from great_expectations.core.run_identifier import RunIdentifier
+    from great_expectations.data_context.types.resource_identifiers import (
+        ExpectationSuiteIdentifier,
+        ValidationResultIdentifier,
+    )
+
+    met = sum(bool(result["success"]) for result in results)
+    whole = {
+        "success": met == len(results),
+        "results": results,
+        "suite_name": suite["name"],
+        "suite_parameters": {},
+        "statistics": {
+            "evaluated_expectations": len(results),
+            "successful_expectations": met,
+            "unsuccessful_expectations": len(results) - met,
+            "success_percent": 100 * met / max(1, len(results)),
+        },
+        "meta": {},
+        "id": None,
+    }
+    with replacing(docs) as temporary:
+        context = _context(gx)
+        site = {"class_name": "SiteBuilder", "show_how_to_buttons": False}
+        site["store_backend"] = {
+            "class_name": "TupleFilesystemStoreBackend",
+            "base_directory": str(temporary.absolute()),
+        }
+        context.add_data_docs_site("site", {**site, "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"}})
+        context.suites.add(gx.ExpectationSuite(name=suite["name"], expectations=suite["expectations"]))
+        key = ValidationResultIdentifier(
+            expectation_suite_identifier=ExpectationSuiteIdentifier(name=suite["name"]),
+            run_id=RunIdentifier(run_name=suite["name"]),
+            batch_identifier="samples",
+        )
+        context.validation_results_store.set(key, expectationSuiteValidationResultSchema.load(whole))
+        context.build_data_docs(site_names=["site"])
