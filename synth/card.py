@@ -65,7 +65,7 @@ def card(
         _columns(schema, info.target),
         "## Measurements\n",
         (
-            "Each figure stands beside the same figure for real rows that the model never saw (floor), for columns drawn "
+            "Each figure stands beside the same one for real rows that the model never saw (floor), for columns drawn "
             "independently, and for a copy of the training rows.\n"
         ),
         _figures(metrics),
@@ -78,10 +78,10 @@ def card(
         "".join(f"- {check.name}: {check.bound}" + _found(check.value) + "\n" for check in verdict.checks),
         "## Privacy\n",
         (
-            "The model saw the training rows only; distances and identical rows were measured against rows that were held "
-            "out. Identifiers were not learnt: new ones of the same format stand in their place. Categories and extreme "
-            "numbers of the source may occur here as they are. These measurements are evidence and not a guarantee: no "
-            "differential privacy is claimed.\n"
+            "The model saw the training rows only; distances and identical rows were measured against held-out rows. "
+            "Identifiers were not learnt: new ones of the same format stand in their place. Categories and "
+            "extreme numbers of the source may occur here as they are. These measurements are evidence and not a "
+            "guarantee: no differential privacy is claimed.\n"
         ),
         "## Limits\n",
         (

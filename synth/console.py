@@ -28,7 +28,7 @@ def application(help: str | None = None) -> typer.Typer:  # noqa: A002 - typer's
 def run(app: typer.Typer) -> None:
     """Run a command line: exit 0 when done, 1 when a check said no, 2 for wrong usage or unusable input."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    for noisy in ("great_expectations", "fsspec", "matplotlib"):
+    for noisy in ("great_expectations", "great_expectations.data_context.types.base", "fsspec"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     try:
         app()
