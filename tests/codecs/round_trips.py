@@ -52,13 +52,13 @@ def round_trip(data: pd.DataFrame | pa.Table, *, seed: int = 0, rows: int | None
     assert json.loads(json.dumps(codec.state())) == state
     tokens = codec.encode(source)["tokens"]
     for d, cardinality in enumerate(codec.layout.cardinalities):
-        assert 0 <= tokens[:, d].min()
+        assert tokens[:, d].min() >= 0
         assert tokens[:, d].max() < cardinality
     rng = np.random.default_rng(seed)
     rows = 2 * len(tokens) + 7 if rows is None else rows
     picked = rng.integers(0, len(tokens), rows)
     result = stored(codec.decode({"tokens": tokens[picked]}, rows=range(rows), rng=rng))
-    expected = source.take(pa.array(picked))
+    expected = taken(source, picked)
     trip = Trip(source, schema, codec, expected, result)
     check(data, trip)
     return trip
@@ -69,6 +69,15 @@ def stored(table: pa.Table) -> pa.Table:
     with tempfile.TemporaryDirectory() as folder:
         write_parquet(Path(folder) / "a.parquet", table)
         return read_parquet(Path(folder) / "a.parquet")
+
+
+def taken(table: pa.Table, rows: np.ndarray) -> pa.Table:
+    """Rows of a table; Arrow cannot take from views, so they go by way of plain types."""
+    plain = {"string_view": pa.large_string(), "binary_view": pa.large_binary()}
+    columns = [column.cast(plain.get(str(column.type), column.type)).take(pa.array(rows)) for column in table.columns]
+    return pa.table(
+        [column.cast(dtype) for column, dtype in zip(columns, table.schema.types, strict=True)], schema=table.schema
+    )
 
 
 def check(data: pd.DataFrame | pa.Table, trip: Trip) -> None:

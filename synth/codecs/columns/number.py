@@ -28,6 +28,7 @@ class Codec(ColumnCodec):
     """A grid over value * 10^decimals, in units of `step` from `offset`; floats without decimals as they are.
 
     nan: share of the nulls that the source writes as NaN
+    minus: share of the zeros that the source writes as -0.0
     """
 
     grid: Grid
@@ -36,6 +37,7 @@ class Codec(ColumnCodec):
     offset: int
     step: int
     nan: float
+    minus: float
 
     @classmethod
     def fit(cls, array: pa.Array, column: Column, rng: np.random.Generator) -> Self:
@@ -45,7 +47,7 @@ class Codec(ColumnCodec):
         line = to_line(pc.drop_null(array), column.decimals)
         offset, step = stride(line)
         grid = Grid.fit(relative(line, offset, step), array.null_count)
-        return cls(grid, array.type, column.decimals, offset, step, nan)
+        return cls(grid, array.type, column.decimals, offset, step, nan, minus_share(array))
 
     def layout(self, name: str) -> ColumnLayout:
         """Places on the number line, and a null."""
@@ -65,7 +67,8 @@ class Codec(ColumnCodec):
         values, null = self.grid.decode(tokens, rng)
         if values.dtype != np.float64:
             values = widen(values, self.offset, self.step)
-        return with_nan(from_line(values, null, self.dtype, self.decimals), self.nan, rng)
+        numbers = with_minus(from_line(values, null, self.dtype, self.decimals), self.minus, rng)
+        return with_nan(numbers, self.nan, rng)
 
     def state(self) -> dict[str, Any]:
         """As JSON."""
@@ -75,13 +78,33 @@ class Codec(ColumnCodec):
             "offset": self.offset,
             "step": self.step,
             "nan": self.nan,
+            "minus": self.minus,
         }
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any], column: Column, dtype: pa.DataType) -> Self:
         """What `state` gave."""
         grid = Grid.from_state(state["grid"])
-        return cls(grid, value_type(dtype), state["decimals"], state["offset"], state["step"], state["nan"])
+        facts = (state[name] for name in ("decimals", "offset", "step", "nan", "minus"))
+        return cls(grid, value_type(dtype), *facts)
+
+
+def minus_share(array: pa.Array) -> float:
+    """Share of -0.0 among the zeros of floats; 0 where there is none, and for other types."""
+    if not pa.types.is_floating(array.type):
+        return 0.0
+    values = pc.drop_null(array).to_numpy(zero_copy_only=False)
+    zeros = values[values == 0]
+    return float(np.signbit(zeros).mean()) if len(zeros) else 0.0
+
+
+def with_minus(array: pa.Array, share: float, rng: np.random.Generator) -> pa.Array:
+    """The floats with -0.0 in the place of this share of the zeros."""
+    if not share:
+        return array
+    wide = array.cast(pa.float64())
+    zero = np.asarray(pc.fill_null(pc.equal(wide, 0.0), False))
+    return pc.if_else(pa.array(zero & (rng.random(len(array)) < share)), -0.0, wide).cast(array.type)
 
 
 def to_line(array: pa.Array, decimals: int | None) -> Line:
