@@ -120,6 +120,14 @@ def test_without_unseen_rows(make_tables, fresh):
     assert found["quality"]["shape_error"]["value"] == 0
 
 
+def test_one_unseen_table_for_both_parts_is_halved(make_tables, fresh):
+    unseen = fresh(1000, 2)
+    found = evaluate(make_tables(fresh(1000, 1), fresh(1000, 4), unseen, unseen, target="target"), repeats=2)
+    assert found["subsample"]["holdout"] == found["subsample"]["test"] == 500
+    assert found["privacy"]["dcr_share"]["floor"] == pytest.approx(0.5, abs=0.06)
+    assert found["quality"]["c2st_auc"]["floor"] == pytest.approx(0.5, abs=0.06)
+
+
 def test_every_kind_of_column_at_once(make_tables):
     rng = np.random.default_rng(0)
     rows = 120
