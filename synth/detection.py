@@ -185,8 +185,8 @@ def _categories(name: str, chunks: pa.ChunkedArray, values: pa.Array) -> dict[st
 
 def _check_nested(values: pa.Array) -> None:
     """TypeError where a nested value has a leaf that does not come back from its text."""
-    first = values.slice(0, 1)
-    if not from_scalars(to_scalars(first), values.type).cast(values.type).equals(first):
+    first = to_scalars(values.slice(0, 1))
+    if to_scalars(from_scalars(first, values.type)) != first:
         raise TypeError("a leaf does not come back from its text")
 
 

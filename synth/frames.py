@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from typing import Any, cast
 
 import pandas as pd
 import pyarrow as pa
 
 from synth.errors import InputError
 
+ARROW = "arrow"  # a pandas dtype that is the column's Arrow type
+PYTHON = "string[python]"
 REFUSED = (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError)
 
 
@@ -26,11 +29,25 @@ def from_pandas(frame: pd.DataFrame) -> pa.Table:
     bare = frame.copy(deep=False).reset_index(drop=True)
     bare.attrs = {}
     try:
-        return pa.Table.from_pandas(bare, preserve_index=False)
+        table = pa.Table.from_pandas(bare, preserve_index=False)
     except REFUSED:
         for position, name in enumerate(bare.columns):
             _check_column(bare.iloc[:, position], name)
         raise
+    return _with_exact(table, bare)
+
+
+def _with_exact(table: pa.Table, frame: pd.DataFrame) -> pa.Table:
+    """The table with the dtypes that pandas' own metadata does not bring back, or cannot read, named beside it."""
+    metadata = table.schema.pandas_metadata
+    for column, dtype in zip(metadata["columns"], frame.dtypes, strict=True):
+        if isinstance(dtype, pd.ArrowDtype):
+            column["exact"] = ARROW
+            if pa.types.is_nested(dtype.pyarrow_dtype) or pa.types.is_dictionary(dtype.pyarrow_dtype):
+                column["numpy_type"] = "object"
+        elif isinstance(dtype, pd.StringDtype) and str(dtype) == "string" and dtype.storage == "python":
+            column["exact"] = PYTHON
+    return table.replace_schema_metadata({**table.schema.metadata, b"pandas": json.dumps(metadata).encode()})
 
 
 def _check_column(values: pd.Series, name: object) -> None:
@@ -44,24 +61,37 @@ def _check_column(values: pd.Series, name: object) -> None:
 
 def to_pandas(table: pa.Table) -> pd.DataFrame:
     """A pandas frame with the dtypes and column labels that the table's metadata records."""
-    metadata = table.schema.pandas_metadata or {}
-    dtypes = {column["field_name"]: str(column["numpy_type"]) for column in metadata.get("columns", ())}
-    arrow = [
-        place
-        for place, field in enumerate(table.schema)
-        if dtypes.get(field.name, "").endswith("[pyarrow]") or field.type == pa.time64("ns")
-    ]
+    dtypes = [_recorded(table.schema, field) for field in table.schema]
     plain = table
-    # pandas cannot read the name of a nested Arrow dtype, takes a decimal's for an object, and has no own type for
-    # times of nanoseconds
-    for place in arrow:
-        plain = plain.set_column(place, table.column_names[place], pa.nulls(table.num_rows))
-        dtypes[table.column_names[place]] = "object"
-    if arrow and metadata:
-        columns = [{**column, "numpy_type": dtypes[column["field_name"]]} for column in metadata["columns"]]
-        packed = json.dumps({**metadata, "columns": columns}).encode()
-        plain = plain.replace_schema_metadata({**table.schema.metadata, b"pandas": packed})
+    for place, dtype in enumerate(dtypes):
+        if dtype == ARROW:
+            plain = plain.set_column(place, table.column_names[place], pa.nulls(table.num_rows))
     frame: pd.DataFrame = plain.to_pandas()
-    for place in arrow:
-        frame.isetitem(place, pd.arrays.ArrowExtensionArray(table.column(place)))
+    for place, dtype in enumerate(dtypes):
+        column, found = table.column(place), frame.dtypes.iloc[place]
+        if dtype == ARROW:
+            frame.isetitem(place, pd.arrays.ArrowExtensionArray(column))
+        elif dtype == PYTHON:
+            frame.isetitem(place, frame.iloc[:, place].astype(pd.StringDtype("python")).array)
+        elif dtype == "object" and str(found) != "object":  # text and moments that were plain Python objects
+            frame.isetitem(place, cast("Any", pd.Series(column.to_pylist(), dtype=object, index=frame.index)))
+        elif isinstance(found, pd.CategoricalDtype) and pa.types.is_timestamp(column.type.value_type):
+            frame.isetitem(place, _moments(column))
     return frame
+
+
+def _recorded(schema: pa.Schema, field: pa.Field) -> str | None:
+    """The pandas dtype of a column as its metadata has it; ARROW where it is the Arrow type itself."""
+    columns = (schema.pandas_metadata or {}).get("columns", ())
+    found: dict[str, str] = next((column for column in columns if column["field_name"] == field.name), {})
+    name = found.get("exact") or found.get("numpy_type")
+    if field.type == pa.time64("ns") or str(name).endswith("[pyarrow]"):  # pandas has no other type for the former
+        return ARROW
+    return name
+
+
+def _moments(column: pa.ChunkedArray) -> pd.Categorical:
+    """A dictionary's moments with their zone, which Arrow's own conversion drops."""
+    array = column.unify_dictionaries().combine_chunks()
+    codes = array.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    return pd.Categorical.from_codes(codes, categories=array.dictionary.to_pandas(), ordered=array.type.ordered)

@@ -49,7 +49,8 @@ def hashable(array: pa.Array) -> pa.Array:
 def to_scalars(array: pa.Array) -> list[Any]:
     """JSON scalars of the values, null as None: numbers, booleans and text as they are, others as text.
 
-    A duration is its number of units. Nested values become JSON text; Arrow's errors where a leaf has no text.
+    A duration or a time of day is its number of units. Nested values become JSON text; Arrow's errors where a leaf
+    has no text.
     """
     dtype = array.type
     if is_binary(dtype):
@@ -93,6 +94,9 @@ def _plain(dtype: pa.DataType) -> pa.DataType:
         return pa.list_(dtype.value_field.with_type(_plain(dtype.value_type)), dtype.list_size)
     if pa.types.is_list(dtype):
         return pa.list_(dtype.value_field.with_type(_plain(dtype.value_type)))
-    if is_text(dtype) or pa.types.is_boolean(dtype) or pa.types.is_integer(dtype) or pa.types.is_floating(dtype):
+    number = pa.types.is_primitive(dtype) and not pa.types.is_temporal(dtype)
+    if number or is_text(dtype) or pa.types.is_null(dtype):
         return dtype
-    return pa.int64() if pa.types.is_duration(dtype) else pa.string()
+    if pa.types.is_duration(dtype) or pa.types.is_time(dtype):
+        return pa.int32() if pa.types.is_time32(dtype) else pa.int64()
+    return pa.string()
