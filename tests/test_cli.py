@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import people
+from tables import people
 
 from synth.config import load_params
 from synth.storage import parquet_files, read_parquet

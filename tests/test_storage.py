@@ -18,9 +18,13 @@ from synth.storage import read_json, read_parquet, replacing, sha256, write_json
 def test_an_error_leaves_the_former_file(tmp_path):
     place = tmp_path / "a.json"
     write_json(place, {"a": 1})
-    with pytest.raises(RuntimeError), replacing(place) as temporary:
-        temporary.write_text("half")
-        raise RuntimeError
+
+    def fail() -> None:
+        with replacing(place) as temporary:
+            temporary.write_text("half")
+            raise RuntimeError
+
+    pytest.raises(RuntimeError, fail)
     assert read_json(place) == {"a": 1}
     assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
 

@@ -7,7 +7,7 @@ import json
 import pandas as pd
 import pyarrow as pa
 import pytest
-from conftest import people
+from tables import people
 
 from synth import Synthesizer
 from synth.errors import ConfigError, FormatError, InputError
