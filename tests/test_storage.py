@@ -24,7 +24,8 @@ def test_an_error_leaves_the_former_file(tmp_path):
             temporary.write_text("half")
             raise RuntimeError
 
-    pytest.raises(RuntimeError, fail)
+    with pytest.raises(RuntimeError):
+        fail()
     assert read_json(place) == {"a": 1}
     assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
 
