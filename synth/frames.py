@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Mapping
+from numbers import Integral
 from typing import Any, cast
 
 import pandas as pd
@@ -19,10 +21,14 @@ REFUSED = (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, Over
 def from_pandas(frame: pd.DataFrame) -> pa.Table:
     """An Arrow table of the frame's columns, with the metadata that `to_pandas` restores dtypes from.
 
-    The index and `attrs` are left out. InputError names a column that stands twice or mixes types.
+    The index and `attrs` are left out. InputError names a column that stands twice, mixes types, or has a label
+    that is neither text nor an integer.
     """
     if frame.columns.nlevels > 1:
         raise InputError(f"the columns have {frame.columns.nlevels} levels; flatten them to one")
+    for label in frame.columns:
+        if isinstance(label, bool) or not isinstance(label, str | Integral):
+            raise InputError(f"column {label!r}: expected text or an integer as label, found {type(label).__name__}")
     twice = [name for name, count in Counter(map(str, frame.columns)).items() if count > 1]
     if twice:
         raise InputError(f"column {twice[0]!r} stands twice; names must be unique")
@@ -40,7 +46,9 @@ def from_pandas(frame: pd.DataFrame) -> pa.Table:
 def _with_exact(table: pa.Table, frame: pd.DataFrame) -> pa.Table:
     """The table with the dtypes that pandas' own metadata does not bring back, or cannot read, named beside it."""
     metadata = table.schema.pandas_metadata
-    for column, dtype in zip(metadata["columns"], frame.dtypes, strict=True):
+    for column, (label, dtype) in zip(metadata["columns"], frame.dtypes.items(), strict=True):
+        if isinstance(label, Integral):
+            column["label"] = int(label)
         if isinstance(dtype, pd.ArrowDtype):
             column["exact"] = ARROW
             if pa.types.is_nested(dtype.pyarrow_dtype) or pa.types.is_dictionary(dtype.pyarrow_dtype):
@@ -61,7 +69,9 @@ def _check_column(values: pd.Series, name: object) -> None:
 
 def to_pandas(table: pa.Table) -> pd.DataFrame:
     """A pandas frame with the dtypes and column labels that the table's metadata records."""
-    dtypes = [_recorded(table.schema, field) for field in table.schema]
+    columns = (table.schema.pandas_metadata or {}).get("columns", ())
+    facts = {column["field_name"]: column for column in columns}
+    dtypes = [_recorded(facts.get(field.name, {}), field.type) for field in table.schema]
     plain = table
     for place, dtype in enumerate(dtypes):
         if dtype == ARROW:
@@ -77,15 +87,15 @@ def to_pandas(table: pa.Table) -> pd.DataFrame:
             frame.isetitem(place, cast("Any", pd.Series(column.to_pylist(), dtype=object, index=frame.index)))
         elif isinstance(found, pd.CategoricalDtype) and pa.types.is_timestamp(column.type.value_type):
             frame.isetitem(place, _moments(column))
+    if any("label" in entry for entry in facts.values()):
+        frame.columns = pd.Index([facts.get(name, {}).get("label", name) for name in table.column_names])
     return frame
 
 
-def _recorded(schema: pa.Schema, field: pa.Field) -> str | None:
+def _recorded(facts: Mapping[str, Any], dtype: pa.DataType) -> str | None:
     """The pandas dtype of a column as its metadata has it; ARROW where it is the Arrow type itself."""
-    columns = (schema.pandas_metadata or {}).get("columns", ())
-    found: dict[str, str] = next((column for column in columns if column["field_name"] == field.name), {})
-    name = found.get("exact") or found.get("numpy_type")
-    if field.type == pa.time64("ns") or str(name).endswith("[pyarrow]"):  # pandas has no other type for the former
+    name: str | None = facts.get("exact") or facts.get("numpy_type")
+    if dtype == pa.time64("ns") or str(name).endswith("[pyarrow]"):  # pandas has no other type for the former
         return ARROW
     return name
 
