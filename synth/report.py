@@ -291,12 +291,17 @@ def _speed(speed: Json) -> list[tuple[str, str]]:
     for key, value in speed.items():
         if isinstance(value, Mapping):
             shown += [
-                (f"{words(key).capitalize()}: {names.get(name, words(name))}", f"{cost:,.4g}{units.get(name, '')}")
+                (f"{words(key).capitalize()}: {names.get(name, words(name))}", f"{_amount(cost)}{units.get(name, '')}")
                 for name, cost in value.items()
             ]
         else:
             shown.append((words(key).capitalize(), f"{round(value):,}"))
     return shown
+
+
+def _amount(cost: float) -> str:
+    """Three digits, or all before the point."""
+    return f"{cost:,.0f}" if abs(cost) >= 100 else f"{cost:.3g}"
 
 
 def _flat(value: Json, prefix: str = "") -> list[tuple[str, str]]:

@@ -84,7 +84,10 @@ def parts():
         "metrics": evaluate(data, repeats=2),
         "distributions": distributions(data),
         "lift": lift(data, rows=[40], seeds=2),
-        "speed": {"fit": {"wall_seconds": 12.5, "cpu_seconds": 20.0, "peak_memory_mb": 512.0}, "epochs": 4},
+        "speed": {
+            "fit": {"wall_seconds": 12.5, "cpu_seconds": 20.0, "peak_memory_mb": 512.0, "rows_per_second": 26989.4},
+            "epochs": 4,
+        },
         "validation": {
             "success": False,
             "rows": 300,
@@ -183,6 +186,8 @@ def test_every_figure_and_what_is_left_out_is_shown(page):
             assert metric.title in text
     assert "null alone among the training rows" in text
     assert "1 of 2 expectations are met" in text
+    assert "12.5 s" in text
+    assert "26,989" in text
 
 
 def test_parts_that_are_missing_are_left_out(parts):
