@@ -36,7 +36,7 @@ def suite(schema: Schema, train: pa.Table | None) -> dict[str, Any]:
     specs = [_spec(column, types[column.name]) for column in schema.columns]
     found = [_table(schema), _rows()]
     for column, spec in zip(schema.columns, specs, strict=True):
-        found += _column(schema, column, spec)
+        found += _column(column, spec, schema.rows, types[column.name])
     if train is not None:
         for column, spec in zip(schema.columns, specs, strict=True):
             found += _distribution(column, spec, train)
@@ -87,10 +87,9 @@ def _rows() -> Expectation:
     return expectation("table_row_count_to_be_between", {"min_value": 1}, [], view="rows")
 
 
-def _column(schema: Schema, column: Column, spec: dict[str, Any]) -> Iterator[Expectation]:
+def _column(column: Column, spec: dict[str, Any], rows: int, dtype: pa.DataType) -> Iterator[Expectation]:
     name, kwargs = [column.name], {"column": title(column.name)}
-    yield expectation("column_to_exist", dict(kwargs), name, view="names")
-    yield from _nulls(schema, column, kwargs)
+    yield _nulls(column, kwargs, rows, "text" if column.format else spec["view"])
     if column.kind == "empty":
         return
     if column.kind in ("category", "boolean"):
@@ -100,7 +99,7 @@ def _column(schema: Schema, column: Column, spec: dict[str, Any]) -> Iterator[Ex
         wanted = {**kwargs, "strftime_format": column.format}
         yield expectation("column_values_to_match_strftime_format", wanted, name)
     if spec["view"] != "text" and column.minimum is not None:
-        yield expectation("column_values_to_be_between", {**kwargs, **_bounds(column, schema)}, name, view=spec["view"])
+        yield expectation("column_values_to_be_between", {**kwargs, **_bounds(column, dtype)}, name, view=spec["view"])
     if column.pattern is not None:
         yield expectation("column_values_to_match_regex", {**kwargs, "regex": _pattern(column)}, name)
     if column.unique:
@@ -113,23 +112,21 @@ def _pattern(column: Column) -> str:
     return pattern.removesuffix("$") + "(-[0-9]+)?$" if column.unique and pattern.endswith("$") else pattern
 
 
-def _nulls(schema: Schema, column: Column, kwargs: dict[str, Any]) -> Iterator[Expectation]:
+def _nulls(column: Column, kwargs: dict[str, Any], rows: int, view: str) -> Expectation:
     name = [column.name]
     if column.null_rate == 0:
-        yield expectation("column_values_to_not_be_null", dict(kwargs), name)
-        return
+        return expectation("column_values_to_not_be_null", dict(kwargs), name, view=view)
     if column.null_rate == 1:
-        yield expectation("column_values_to_be_null", dict(kwargs), name)
-        return
+        return expectation("column_values_to_be_null", dict(kwargs), name, view=view)
     kept = 1 - column.null_rate
-    tolerance = NULLS + 4 * math.sqrt(kept * column.null_rate / schema.rows)
+    tolerance = NULLS + 4 * math.sqrt(kept * column.null_rate / rows)
     low, high = max(0.0, round(kept - tolerance, 6)), min(1.0, round(kept + tolerance, 6))
     wanted = {**kwargs, "min_value": low, "max_value": high}
-    yield expectation("column_proportion_of_non_null_values_to_be_between", wanted, name, severity="warning")
+    kind = "column_proportion_of_non_null_values_to_be_between"
+    return expectation(kind, wanted, name, view=view, severity="warning")
 
 
-def _bounds(column: Column, schema: Schema) -> dict[str, Any]:
-    dtype = schema.arrow_schema.field(column.name).type
+def _bounds(column: Column, dtype: pa.DataType) -> dict[str, Any]:
     low, high = column.minimum, column.maximum
     if column.kind == "number" or pa.types.is_duration(dtype):
         return {"min_value": float(low or 0), "max_value": float(high or 0)}

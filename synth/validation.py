@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from synth.views import column_view, pair_view
 __all__ = ["suite", "validate"]
 
 CELLS = 4_000_000  # values that are held at once, where a single column has no more
+WHOLE = ("names", "rows")  # views of the table as a whole
 LONG = 160  # characters of what was observed
 ARROW_ERRORS = (pa.ArrowException, ValueError, TypeError, OverflowError)
 
@@ -47,10 +49,9 @@ def validate(samples: str | Path, suite: Mapping[str, Any], docs: str | Path | N
         raise FormatError("not a suite of this project: it has no expectations or no meta.columns")
     files = parquet_files(samples)
     arrow, rows = pq.read_schema(files[0]), sum(pq.read_metadata(file).num_rows for file in files)
-    specs = {spec["name"]: spec for spec in suite["meta"]["columns"]}
-    checked = [_type_entry(spec, arrow) for spec in specs.values()]
+    checked = [_type_entry(spec, arrow) for spec in suite["meta"]["columns"]]
     with _quiet() as gx:
-        results = _run(gx, suite, files, arrow, rows, specs)
+        results = _run(gx, suite, files, arrow, rows)
         checked += [_entry(config, result) for config, result in zip(suite["expectations"], results, strict=True)]
         if docs is not None:
             _write_docs(gx, suite, results, Path(docs))
@@ -110,15 +111,15 @@ def _type_entry(spec: Mapping[str, Any], arrow: pa.Schema) -> dict[str, Any]:
 
 
 def _batches(suite: Mapping[str, Any], rows: int) -> Iterator[Batch]:
-    """Expectations in their order, a few columns at a time."""
+    """Expectations by the view they need, a few columns at a time."""
+    configs = suite["expectations"]
+    places = [place for place, config in enumerate(configs) if config["meta"]["view"] not in WHOLE]
     batch = Batch()
-    for place, config in enumerate(suite["expectations"]):
-        needed = _needed(config)
-        if needed is None:
-            continue
+    for place in sorted(places, key=lambda place: str(configs[place]["meta"]["view"])):
+        needed = _needed(configs[place])
         clash = any(batch.columns.get(name, source) != source for name, source in needed.items())
-        full = (len(batch.columns) + len(needed.keys() - batch.columns.keys())) * rows > CELLS
-        if batch.places and (clash or (full and not needed.keys() <= batch.columns.keys())):
+        more = needed.keys() - batch.columns.keys()
+        if batch.places and (clash or (more and (len(batch.columns) + len(more)) * rows > CELLS)):
             yield batch
             batch = Batch()
         batch.columns |= needed
@@ -127,40 +128,34 @@ def _batches(suite: Mapping[str, Any], rows: int) -> Iterator[Batch]:
         yield batch
 
 
-def _needed(config: Mapping[str, Any]) -> dict[str, tuple[tuple[str, ...], str]] | None:
-    """The frame's columns that an expectation looks at; None where it is about the table as a whole."""
+def _needed(config: Mapping[str, Any]) -> dict[str, tuple[tuple[str, ...], str]]:
+    """The frame's columns that an expectation looks at, as in `Batch`."""
     columns, view = tuple(config["meta"]["columns"]), config["meta"]["view"]
-    if view in ("names", "rows"):
-        return None
     if view == "pair":
         return {config["kwargs"]["column"]: (columns, view)}
     return {title(name): ((name,), view) for name in columns}
 
 
-def _run(
-    gx: Any,
-    suite: Mapping[str, Any],
-    files: list[Path],
-    arrow: pa.Schema,
-    rows: int,
-    specs: Mapping[str, Mapping[str, Any]],
-) -> list[dict[str, Any]]:
+def _run(gx: Any, suite: Mapping[str, Any], files: list[Path], arrow: pa.Schema, rows: int) -> list[dict[str, Any]]:
     """One result for each expectation, as Great Expectations' JSON."""
     configs = suite["expectations"]
+    specs = {spec["name"]: spec for spec in suite["meta"]["columns"]}
     found: dict[int, dict[str, Any]] = {}
-    context = _context(gx)
-    names = pd.DataFrame(columns=[title(name) for name in arrow.names], dtype=object)
-    of_names = [place for place, config in enumerate(configs) if config["meta"]["view"] == "names"]
-    of_rows = [place for place, config in enumerate(configs) if config["meta"]["view"] == "rows"]
-    found |= _check(gx, context, configs, of_names, names)
-    found |= _check(gx, context, configs, of_rows, pd.DataFrame(index=pd.RangeIndex(rows)))
+    asset = _context(gx).data_sources.add_pandas("samples").add_dataframe_asset("samples")
+    check = partial(_check, gx, asset.add_batch_definition_whole_dataframe("samples"), configs)
+    whole = {
+        "names": pd.DataFrame(columns=[title(name) for name in arrow.names], dtype=object),
+        "rows": pd.DataFrame(index=pd.RangeIndex(rows)),
+    }
+    for view in WHOLE:
+        found |= check([place for place, config in enumerate(configs) if config["meta"]["view"] == view], whole[view])
     for batch in _batches(suite, rows):
         frame, broken = _frame(batch, files, specs)
-        usable = [place for place in batch.places if not broken.keys() & (_needed(configs[place]) or {}).keys()]
-        found |= _check(gx, context, configs, usable, frame)
-        for place in set(batch.places) - set(usable):
-            reason = next(broken[name] for name in (_needed(configs[place]) or {}) if name in broken)
-            found[place] = _unchecked(configs[place], reason)
+        reasons = {
+            place: [broken[name] for name in _needed(configs[place]) if name in broken] for place in batch.places
+        }
+        found |= check([place for place in batch.places if not reasons[place]], frame)
+        found |= {place: _unchecked(configs[place], reason[0]) for place, reason in reasons.items() if reason}
     return [found[place] for place in range(len(configs))]
 
 
@@ -170,9 +165,10 @@ def _frame(
     """The columns of a batch in their views, and those that cannot be had with the reason."""
     views: dict[str, pd.Series] = {}
     broken: dict[str, str] = {}
+    wanted = sorted({column for columns, _ in batch.columns.values() for column in columns})
+    table = pa.concat_tables([pq.read_table(file, columns=wanted) for file in files])
     for name, (columns, view) in batch.columns.items():
         try:
-            table = pa.concat_tables([pq.read_table(file, columns=list(columns)) for file in files])
             chunks = [table.column(column) for column in columns]
             views[name] = pair_view(*chunks) if view == "pair" else column_view(chunks[0], view, specs[columns[0]])
         except KeyError:
@@ -183,18 +179,14 @@ def _frame(
 
 
 def _check(
-    gx: Any, context: Any, configs: list[dict[str, Any]], places: list[int], frame: pd.DataFrame
+    gx: Any, definition: Any, configs: list[dict[str, Any]], places: list[int], frame: pd.DataFrame
 ) -> dict[int, dict[str, Any]]:
     """Results of the expectations at `places` on one frame."""
     if not places:
         return {}
-    name = f"batch-{len(context.data_sources.all())}"
-    asset = context.data_sources.add_pandas(name).add_dataframe_asset(name)
-    definition = asset.add_batch_definition_whole_dataframe(name)
     parts = [{**configs[place], "meta": {**configs[place]["meta"], "place": place}} for place in places]
-    checks = gx.ExpectationSuite(name=name, expectations=parts)
+    checks = gx.ExpectationSuite(name="samples", expectations=parts)
     result = definition.get_batch(batch_parameters={"dataframe": frame}).validate(checks, result_format="SUMMARY")
-    context.data_sources.delete(name)
     found = {}
     for entry in result.to_json_dict()["results"]:
         place = entry["expectation_config"]["meta"].pop("place")

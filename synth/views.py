@@ -39,6 +39,9 @@ def scalar_array(bound: Any, dtype: pa.DataType) -> pa.Array:
         return pa.array([Decimal(str(bound))], type=inner)
     if pa.types.is_integer(inner) or pa.types.is_duration(inner):
         return pa.array([int(bound)], type=inner)
+    if pa.types.is_time(inner):  # Arrow reads no text as a time of day
+        ticks = pa.array([f"1970-01-01 {bound}"]).cast(pa.timestamp(inner.unit)).cast(pa.int64())
+        return ticks.cast(pa.int32() if inner.bit_width == 32 else pa.int64()).cast(inner)
     return pa.array([bound]).cast(inner)
 
 
@@ -104,5 +107,5 @@ def column_view(chunks: pa.ChunkedArray, view: str, spec: Mapping[str, Any]) -> 
 
 def pair_view(first: pa.ChunkedArray, second: pa.ChunkedArray) -> pd.Series:
     """Two columns as one text `a → b`; null where either is null."""
-    joined = pc.binary_join_element_wise(texts(flat(first)), texts(flat(second)), " → ")
+    joined = pc.binary_join_element_wise(texts(flat(first)), texts(flat(second)), pa.scalar(" → ", pa.large_string()))
     return pd.Series(joined.to_pandas(), dtype="str")
