@@ -59,7 +59,7 @@ class Template:
     @property
     def regex(self) -> str:
         """A regular expression of the format."""
-        return "".join(re.escape(p) if len(p) == 1 else f"[{_ranges(p)}]" for p in self.parts)
+        return "".join(map(_choice, self.parts))
 
 
 @dataclass(frozen=True)
@@ -84,10 +84,8 @@ class Counter:
 
 def running(values: pa.Array) -> Counter | None:
     """How different texts count up; None where they do not, or where their width leaves no room to go on."""
-    ends = pc.min_max(values).as_py()
-    prefix = _shared(ends["min"], ends["max"]).rstrip(DIGITS)
-    ends = pc.min_max(pc.utf8_reverse(pc.utf8_slice_codeunits(values, len(prefix)))).as_py()
-    suffix = _shared(ends["min"], ends["max"])[::-1].lstrip(DIGITS)
+    prefix, suffix = _around(values)
+    prefix, suffix = prefix.rstrip(DIGITS), suffix.lstrip(DIGITS)
     middle = pc.utf8_slice_codeunits(values, len(prefix), -len(suffix) if suffix else None)
     if not pc.all(pc.match_substring_regex(middle, "^[0-9]{1,18}$")).as_py():
         return None
@@ -103,6 +101,7 @@ def running(values: pa.Array) -> Counter | None:
 
 def learn(values: pa.Array) -> tuple[Template, ...]:
     """Templates of a text column's non-null values, most frequent first."""
+    around = _around(values) if len(values) >= CONSTANT else ("", "")
     if pc.max(pc.utf8_length(values)).as_py() <= LONGEST:
         for level in LEVELS:
             classed = values
@@ -119,7 +118,7 @@ def learn(values: pa.Array) -> tuple[Template, ...]:
             if covered >= COVERAGE * len(values):
                 symbols = {letter for _, letter in level}
                 return tuple(
-                    Template(_fixed(values.filter(pc.equal(classed, text)), text, symbols), count / covered)
+                    Template(_fixed(values.filter(pc.equal(classed, text)), text, symbols, around), count / covered)
                     for count, text in kept
                 )
     length = int(np.clip(pc.approximate_median(pc.utf8_length(values)).as_py(), 12, 32))
@@ -128,25 +127,35 @@ def learn(values: pa.Array) -> tuple[Template, ...]:
 
 def regex(templates: tuple[Template, ...], unique: bool) -> str:
     """One anchored regular expression of all that `generate` makes."""
-    more = "(-[0-9]+)?" if unique and any(_room(template.parts)[0] < ROOM for template in templates) else ""
-    return "^(" + "|".join(template.regex for template in templates) + f"){more}$"
+    longest = _longest(templates)
+    texts = [template.regex for template in templates]
+    parts = templates[longest].parts
+    if unique and _room(parts)[0] < ROOM:
+        pieces = [_choice(part) for part in parts]
+        texts[longest] = "".join([*pieces[: _end(parts)], "[0-9]*", *pieces[_end(parts) :]])
+    return "^(" + "|".join(texts) + ")$"
 
 
-def generate(
-    templates: tuple[Template, ...], rows: NDArray[np.int64], key: int, rng: np.random.Generator, unique: bool
-) -> list[str]:
-    """A text for each row number; where `unique`, a template without room left goes on with a suffix.
+def generate(templates: tuple[Template, ...], rows: NDArray[np.int64], key: int, unique: bool) -> list[str]:
+    """A text for each row number, from (key, row) alone.
 
-    Which template and which place in it depend on (key, row) alone; positions beyond ROOM choices come from `rng`.
+    Where `unique`, rows of a template that is used up go to the longest one, and that goes on with more digits.
     """
     sizes, which, rank = _cycle(templates, key)
     turn, step = np.divmod(rows, CYCLE)
+    chosen = which[step]
+    places = turn * sizes[chosen] + rank[step]  # how often the row's template came before
+    if unique and len(templates) > 1:
+        longest = _longest(templates)
+        rooms = np.array([_room(template.parts)[0] for template in templates])
+        own = chosen == longest
+        chosen = np.where(places < rooms[chosen], chosen, longest)
+        places = np.where(chosen == longest, 2 * rows + ~own, places)
     texts = np.empty(len(rows), dtype=object)
     for index, template in enumerate(templates):
-        mask = which[step] == index
+        mask = chosen == index
         if mask.any():
-            places = turn[mask] * sizes[index] + rank[step[mask]]
-            texts[mask] = _fill(template.parts, places, key + index * STEP, rng, unique)
+            texts[mask] = _fill(template.parts, places[mask], key + index * STEP, unique)
     return list(texts)
 
 
@@ -174,7 +183,7 @@ def _cycle(templates: tuple[Template, ...], key: int) -> tuple[NDArray[np.int64]
 
 
 def _room(parts: list[str]) -> tuple[int, int]:
-    """Number of places that are gone through, and the first position that takes part in it."""
+    """Number of places that are gone through, and the first position that takes part; the others are scattered."""
     capacity, first = 1, len(parts)
     while first > 0 and capacity < ROOM:
         first -= 1
@@ -182,34 +191,59 @@ def _room(parts: list[str]) -> tuple[int, int]:
     return capacity, first
 
 
-def _fill(parts: list[str], places: NDArray[np.int64], key: int, rng: np.random.Generator, unique: bool) -> list[str]:
+def _longest(templates: tuple[Template, ...]) -> int:
+    """The longest template, of several the roomiest: with more digits it meets no other."""
+    return max(range(len(templates)), key=lambda i: (len(templates[i].parts), _room(templates[i].parts)[0]))
+
+
+def _end(parts: list[str]) -> int:
+    """The position after the last one with a choice, where more digits go; the end where there is none."""
+    return max((place + 1 for place, part in enumerate(parts) if len(part) > 1), default=len(parts))
+
+
+def _fill(parts: list[str], places: NDArray[np.int64], key: int, unique: bool) -> list[str]:
     capacity, first = _room(parts)
     place = permute(places, capacity, key)
-    columns: list[NDArray[np.str_]] = []
+    columns: list[list[str]] = []
     for position in range(len(parts) - 1, -1, -1):
         choices = np.array(list(parts[position]))
         if position < first:
-            columns.append(choices[rng.integers(0, len(choices), len(places))])
+            columns.append(choices[_scattered(places, key + position) % len(choices)].tolist())
         else:
-            columns.append(choices[place % len(choices)])
+            columns.append(choices[place % len(choices)].tolist())
             place = place // len(choices)
-    texts = ["".join(characters) for characters in zip(*reversed(columns), strict=True)] or [""] * len(places)
-    over = places // capacity if unique else np.zeros_like(places)
-    return [text if not n else f"{text}-{n}" for text, n in zip(texts, over.tolist(), strict=True)]
+    columns.reverse()
+    over = places // capacity
+    if unique and over.any():
+        columns.insert(_end(parts), [str(n) if n else "" for n in over.tolist()])
+    return ["".join(characters) for characters in zip(*columns, strict=True)] or [""] * len(places)
 
 
-def _fixed(values: pa.Array, text: str, symbols: set[str]) -> str:
-    """The template with the characters that all its values share put in, as literals; never a whole value."""
+def _scattered(places: NDArray[np.int64], key: int) -> NDArray[np.int64]:
+    """Whole numbers without a visible order, from (key, place) alone: the mix of SplitMix64 (Steele et al. 2014)."""
+    x = places.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(key * 0xD1342543DE82EF95 % 2**64)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return (x >> np.uint64(33)).astype(np.int64)
+
+
+def _fixed(values: pa.Array, text: str, symbols: set[str], around: tuple[str, str]) -> str:
+    """The template with what its values share at each position: a literal, or the finest class; never a whole value.
+
+    around: what the values of all templates begin and end with
+    """
     many = len(values) >= CONSTANT and len(values.unique()) > 1
     first = values[0].as_py()
     parts = []
     for position, symbol in enumerate(text):
-        character = first[position]
-        constant = many and pc.all(pc.equal(pc.utf8_slice_codeunits(values, position, position + 1), character)).as_py()
-        if constant or symbol not in symbols:
-            parts.append("\\" + character if character in CLASSES or character == "\\" else character)
+        found = pc.unique(pc.utf8_slice_codeunits(values, position, position + 1)).to_pylist() if many else []
+        shared = position < len(around[0]) or position >= len(text) - len(around[1])
+        if shared or len(found) == 1 or symbol not in symbols:
+            special = first[position] in CLASSES or first[position] == "\\"
+            parts.append("\\" * special + first[position])
         else:
-            parts.append(symbol)
+            finest = (letter for letter, choices in CLASSES.items() if set(found) <= set(choices))
+            parts.append(next(finest, symbol) if found else symbol)
     return "".join(parts)
 
 
@@ -219,9 +253,21 @@ def _parts(text: str) -> Iterator[str]:
         yield next(characters) if character == "\\" else CLASSES.get(character, character)
 
 
-def _ranges(choices: str) -> str:
+def _choice(part: str) -> str:
+    """The regular expression of one position."""
     named = {DIGITS: "0-9", LOWER: "a-z", UPPER: "A-Z"}
-    return named.get(choices) or choices.replace(DIGITS, "0-9").replace(LOWER, "a-z").replace(UPPER, "A-Z")
+    ranges = named.get(part) or part.replace(DIGITS, "0-9").replace(LOWER, "a-z").replace(UPPER, "A-Z")
+    return re.escape(part) if len(part) == 1 else f"[{ranges}]"
+
+
+def _around(values: pa.Array) -> tuple[str, str]:
+    """What all texts begin with, and what the rest of all of them ends with; nothing where all are one text."""
+    ends = pc.min_max(values).as_py()
+    if ends["min"] == ends["max"]:
+        return "", ""
+    prefix = _shared(ends["min"], ends["max"])
+    ends = pc.min_max(pc.utf8_reverse(pc.utf8_slice_codeunits(values, len(prefix)))).as_py()
+    return prefix, _shared(ends["min"], ends["max"])[::-1]
 
 
 def _shared(first: str, second: str) -> str:

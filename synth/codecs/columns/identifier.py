@@ -72,7 +72,7 @@ class Codec(ColumnCodec):
         if self.counter:
             made = self.counter.generate(rows)
         else:
-            made = generate(self.templates, rows, self.key, rng, self.unique)
+            made = generate(self.templates, rows, self.key, self.unique)
         return pa.array(made, type=pa.string(), mask=null).cast(inner)
 
     def state(self) -> dict[str, Any]:
