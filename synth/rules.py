@@ -3,7 +3,7 @@ the other."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -63,34 +63,41 @@ def dependencies(columns: Mapping[str, pa.Array]) -> dict[tuple[str, str], list[
 
     columns: name -> texts (N,). A pair that holds in both directions is listed once. A constant b is no rule.
     """
-    coded = {}
-    for name, values in columns.items():
-        encoded = values.dictionary_encode()
-        size = len(encoded.dictionary)
-        if 1 < size <= VALUES:
-            coded[name] = (pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False), encoded.dictionary)
-    names = list(coded)
+    encoded = {name: values.dictionary_encode() for name, values in columns.items()}
+    words = {name: array.dictionary for name, array in encoded.items() if 1 < len(array.dictionary) <= VALUES}
+    names = list(words)
+    if len(names) < 2:
+        return {}
+    codes = np.stack([pc.fill_null(encoded[name].indices, -1).to_numpy() for name in names], axis=1)  # (N, D)
     found: dict[tuple[str, str], list[tuple[str, str]]] = {}
-    for a in names:
-        for b in names:
-            if a == b or (b, a) in found or len(found) >= MOST:
+    for place, a in enumerate(names):
+        for other in np.flatnonzero(_fixed(codes[:ROWS], place)):
+            b = names[other]
+            if other == place or (b, a) in found or len(found) >= MOST:
                 continue
-            pairs = _pairs(coded[a][0], coded[b][0], len(coded[a][1]))
+            pairs = _pairs(codes[:, place], codes[:, other], len(words[a]))
             if pairs is not None:
-                found[a, b] = sorted((coded[a][1][x].as_py(), coded[b][1][y].as_py()) for x, y in pairs)
+                found[a, b] = sorted((words[a][x].as_py(), words[b][y].as_py()) for x, y in pairs)
     return found
 
 
-def _pairs(first: NDArray[np.int32], second: NDArray[np.int32], size: int) -> Sequence[tuple[int, int]] | None:
+def _fixed(codes: NDArray[np.int32], place: int) -> NDArray[np.bool_]:
+    """(D,) whether each column has one value at most, null aside, for every value of the column at `place`."""
+    rows = codes[codes[:, place] >= 0]
+    if not len(rows):
+        return np.zeros(codes.shape[1], dtype=bool)
+    rows = rows[np.argsort(rows[:, place], kind="stable")]
+    starts = np.flatnonzero(np.diff(rows[:, place], prepend=-1))
+    highest = np.maximum.reduceat(rows, starts, axis=0)
+    lowest = np.minimum.reduceat(np.where(rows < 0, VALUES, rows), starts, axis=0)
+    fixed: NDArray[np.bool_] = ((highest == lowest) | (highest < 0)).all(axis=0)
+    return fixed
+
+
+def _pairs(first: NDArray[np.int32], second: NDArray[np.int32], size: int) -> list[tuple[int, int]] | None:
     """The pairs of codes where each first has one second and that is no accident of few rows; None otherwise."""
-    for rows in (slice(ROWS), slice(None)):
-        a, b = first[rows], second[rows]
-        both = (a >= 0) & (b >= 0)
-        if not both.any():
-            return None
-        pairs, counts = np.unique(np.stack([a[both], b[both]]), axis=1, return_counts=True)
-        if len(np.unique(pairs[0])) < pairs.shape[1]:
-            return None
-    if counts.sum() < PER_VALUE * size or len(np.unique(pairs[1])) < 2:
-        return None
-    return [(int(x), int(y)) for x, y in pairs.T]
+    both = (first >= 0) & (second >= 0)
+    joined = np.unique(first[both].astype(np.int64) * VALUES + second[both])
+    pairs = [divmod(int(code), VALUES) for code in joined]
+    one_each = len({x for x, _ in pairs}) == len(pairs)
+    return pairs if one_each and both.sum() >= PER_VALUE * size and len({y for _, y in pairs}) > 1 else None

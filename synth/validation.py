@@ -25,6 +25,7 @@ __all__ = ["suite", "validate"]
 
 CELLS = 4_000_000  # values that are held at once, where a single column has no more
 WHOLE = ("names", "rows")  # views of the table as a whole
+WIDTH = 16  # columns that are looked at together: each expectation copies the frame
 LONG = 160  # characters of what was observed
 ARROW_ERRORS = (pa.ArrowException, ValueError, TypeError, OverflowError)
 
@@ -119,7 +120,8 @@ def _batches(suite: Mapping[str, Any], rows: int) -> Iterator[Batch]:
         needed = _needed(configs[place])
         clash = any(batch.columns.get(name, source) != source for name, source in needed.items())
         more = needed.keys() - batch.columns.keys()
-        if batch.places and (clash or (more and (len(batch.columns) + len(more)) * rows > CELLS)):
+        width = len(batch.columns) + len(more)
+        if batch.places and (clash or (more and (width > WIDTH or width * rows > CELLS))):
             yield batch
             batch = Batch()
         batch.columns |= needed
