@@ -56,7 +56,7 @@ def main(
         wait_until_healthy(f"http://127.0.0.1:{port}/api/v2/monitor/health", children, home)
         log.info("Airflow runs at http://127.0.0.1:%d", port)
         log.info("user %s, password in %s", USER, password)
-        log.info("DAGs are paused at first; Ctrl-C stops everything")
+        log.info("unpause the DAG synth to run it now and every day; Ctrl-C stops everything")
         watch(children, home)
     except KeyboardInterrupt:
         log.info("stopping")
