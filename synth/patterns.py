@@ -38,6 +38,7 @@ TEMPLATES = 64  # at most; a format that needs more is free text
 COVERAGE = 0.9  # share of values that the templates must cover
 CONSTANT = 20  # values of a template that must agree before a character counts as fixed
 LONGEST = 256
+ENOUGH = 50_000  # values, evenly over the rows, that show the formats
 ROOM = 2**31  # so many places of a template are gone through before one comes again
 CYCLE = 1024  # rows over which every template gets its share
 STEP = 2654435761  # sets the templates' orders apart
@@ -101,6 +102,9 @@ def running(values: pa.Array) -> Counter | None:
 
 def learn(values: pa.Array) -> tuple[Template, ...]:
     """Templates of a text column's non-null values, most frequent first."""
+    values = values.take(
+        pa.array(np.unique(np.linspace(0, len(values) - 1, min(len(values), ENOUGH)).astype(np.int64)))
+    )
     around = _around(values) if len(values) >= CONSTANT else ("", "")
     if pc.max(pc.utf8_length(values)).as_py() <= LONGEST:
         for level in LEVELS:

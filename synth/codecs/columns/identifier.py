@@ -69,10 +69,7 @@ class Codec(ColumnCodec):
         inner = value_type(self.dtype)
         if self.step:
             return pa.array(count_on(self.start, self.step * rows, inner), mask=null)
-        if self.counter:
-            made = self.counter.generate(rows)
-        else:
-            made = generate(self.templates, rows, self.key, self.unique)
+        made = self.counter.generate(rows) if self.counter else generate(self.templates, rows, self.key, self.unique)
         return pa.array(made, type=pa.string(), mask=null).cast(inner)
 
     def state(self) -> dict[str, Any]:
