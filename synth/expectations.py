@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from synth.codecs.columns import flat
 from synth.rules import dependencies, orders
-from synth.schema import Column, Schema
+from synth.schema import Column, Scalar, Schema
 from synth.views import column_view, label, moments, scalar_array, texts, view_of
 
 Expectation = dict[str, Any]
@@ -33,7 +34,8 @@ def suite(schema: Schema, train: pa.Table | None) -> dict[str, Any]:
     `meta.columns` holds what the samples' Arrow types must be and how each column is looked at.
     """
     types = {field.name: field.type for field in schema.arrow_schema}
-    specs = [_spec(column, types[column.name]) for column in schema.columns]
+    kept = parquet_types(schema.arrow_schema)
+    specs = [_spec(column, types[column.name], kept[column.name]) for column in schema.columns]
     found = [_table(schema), _rows()]
     for column, spec in zip(schema.columns, specs, strict=True):
         found += _column(column, spec, schema.rows, types[column.name])
@@ -56,8 +58,17 @@ def _version() -> str:
         return "unknown"
 
 
-def _spec(column: Column, dtype: pa.DataType) -> dict[str, Any]:
-    spec: dict[str, Any] = {"name": column.name, "dtype": column.dtype, "view": view_of(column, dtype)}
+def parquet_types(schema: pa.Schema) -> dict[str, str]:
+    """Column name -> its type as Parquet gives it back: time32[s] as time32[ms], list items as elements."""
+    buffer = pa.BufferOutputStream()
+    pq.write_table(schema.empty_table(), buffer)
+    return {field.name: str(field.type) for field in pq.read_schema(pa.BufferReader(buffer.getvalue()))}
+
+
+def _spec(column: Column, dtype: pa.DataType, kept: str) -> dict[str, Any]:
+    spec: dict[str, Any] = {"name": column.name, "dtype": kept, "view": view_of(column, dtype)}
+    if column.kind == "number" and column.decimals is not None and pa.types.is_floating(dtype):
+        spec["decimals"] = column.decimals
     if spec["view"] == "number":
         spec |= {"minimum": column.minimum, "maximum": column.maximum}
     if column.format is not None:
@@ -100,6 +111,9 @@ def _column(column: Column, spec: dict[str, Any], rows: int, dtype: pa.DataType)
         yield expectation("column_values_to_match_strftime_format", wanted, name)
     if spec["view"] != "text" and column.minimum is not None:
         yield expectation("column_values_to_be_between", {**kwargs, **_bounds(column, dtype)}, name, view=spec["view"])
+    if "decimals" in spec:
+        digits = {**kwargs, "min_value": 0, "max_value": spec["decimals"]}
+        yield expectation("column_values_to_be_between", digits, name, view="decimals")
     if column.pattern is not None:
         yield expectation("column_values_to_match_regex", {**kwargs, "regex": _pattern(column)}, name)
     if column.unique:
@@ -118,20 +132,46 @@ def _nulls(column: Column, kwargs: dict[str, Any], rows: int, view: str) -> Expe
         return expectation("column_values_to_not_be_null", dict(kwargs), name, view=view)
     if column.null_rate == 1:
         return expectation("column_values_to_be_null", dict(kwargs), name, view=view)
-    kept = 1 - column.null_rate
-    tolerance = NULLS + 4 * math.sqrt(kept * column.null_rate / rows)
-    low, high = max(0.0, round(kept - tolerance, 6)), min(1.0, round(kept + tolerance, 6))
-    wanted = {**kwargs, "min_value": low, "max_value": high}
+    wanted = {**kwargs, **_shares(column.null_rate, rows, rows)}
     kind = "column_proportion_of_non_null_values_to_be_between"
-    return expectation(kind, wanted, name, view=view, severity="warning")
+    made = expectation(kind, wanted, name, view=view, severity="warning")
+    return {**made, "meta": {**made["meta"], "null_rate": column.null_rate, "rows": rows}}
+
+
+def fit_to(config: Expectation, rows: int) -> Expectation:
+    """The expectation with the tolerances of `rows` samples; the suite has those of as many as there were to learn."""
+    kwargs, meta = config["kwargs"], config["meta"]
+    if "null_rate" in meta:
+        return {**config, "kwargs": {**kwargs, **_shares(meta["null_rate"], meta["rows"], rows)}}
+    if "partition_object" in kwargs:
+        bins = len(kwargs["partition_object"]["weights"])
+        return {**config, "kwargs": {**kwargs, "threshold": _threshold(bins, meta["rows"], rows)}}
+    return config
+
+
+def _shares(null_rate: float, train: int, rows: int) -> dict[str, float]:
+    """Bounds on the share of values: four standard errors of the difference between two samples, and a little."""
+    kept = 1 - null_rate
+    tolerance = NULLS + 4 * math.sqrt(kept * null_rate * (1 / train + 1 / max(1, rows)))
+    return {"min_value": max(0.0, round(kept - tolerance, 6)), "max_value": min(1.0, round(kept + tolerance, 6))}
+
+
+def _threshold(bins: int, train: int, rows: int) -> float:
+    """Divergence that is allowed: what sampling alone makes is (bins - 1) / 2 (1/train + 1/rows) on average."""
+    return round(DISTANCE + 2 * bins * (1 / max(1, train) + 1 / max(1, rows)), 6)
 
 
 def _bounds(column: Column, dtype: pa.DataType) -> dict[str, Any]:
     low, high = column.minimum, column.maximum
     if column.kind == "number" or pa.types.is_duration(dtype):
-        return {"min_value": float(low or 0), "max_value": float(high or 0)}
+        return {"min_value": _plain(low), "max_value": _plain(high)}
     ends = [moments(scalar_array(bound, dtype), column.format)[0].isoformat() for bound in (low, high)]
     return {"min_value": ends[0], "max_value": ends[1]}
+
+
+def _plain(bound: Scalar | None) -> int | float:
+    """A bound as a JSON number: whole ones exactly, although Great Expectations goes on with their floats."""
+    return bound if isinstance(bound, int) else float(bound or 0)
 
 
 def _distribution(column: Column, spec: dict[str, Any], train: pa.Table) -> Iterator[Expectation]:
@@ -154,9 +194,11 @@ def _distribution(column: Column, spec: dict[str, Any], train: pa.Table) -> Iter
     else:
         return
     rows = len(values) - values.null_count
-    kwargs |= {"tail_weight_holdout": HOLDOUT, "threshold": round(DISTANCE + 2 * len(weights) / rows, 6)}
+    kwargs |= {"tail_weight_holdout": HOLDOUT, "threshold": _threshold(len(weights), rows, rows)}
     view = spec["view"]
-    yield expectation("column_kl_divergence_to_be_less_than", kwargs, [column.name], view=view, severity="warning")
+    kind = "column_kl_divergence_to_be_less_than"
+    made = expectation(kind, kwargs, [column.name], view=view, severity="warning")
+    yield {**made, "meta": {**made["meta"], "rows": rows}}
 
 
 def _rules(schema: Schema, specs: list[dict[str, Any]], train: pa.Table) -> Iterator[Expectation]:

@@ -16,8 +16,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from synth.errors import FormatError
-from synth.expectations import suite, title
+from synth.errors import FormatError, InputError
+from synth.expectations import fit_to, suite, title
 from synth.storage import parquet_files, replacing
 from synth.views import column_view, pair_view
 
@@ -27,6 +27,7 @@ CELLS = 4_000_000  # values that are held at once, where a single column has no 
 WHOLE = ("names", "rows")  # views of the table as a whole
 WIDTH = 16  # columns that are looked at together: each expectation copies the frame
 LONG = 160  # characters of what was observed
+UNTOLD = ("column", "column_list", "partition_object", "tail_weight_holdout", "internal_weight_holdout")
 ARROW_ERRORS = (pa.ArrowException, ValueError, TypeError, OverflowError)
 
 
@@ -49,10 +50,14 @@ def validate(samples: str | Path, suite: Mapping[str, Any], docs: str | Path | N
     if not {"expectations", "meta"} <= set(suite) or "columns" not in suite["meta"]:
         raise FormatError("not a suite of this project: it has no expectations or no meta.columns")
     files = parquet_files(samples)
-    arrow, rows = pq.read_schema(files[0]), sum(pq.read_metadata(file).num_rows for file in files)
-    checked = [_type_entry(spec, arrow) for spec in suite["meta"]["columns"]]
+    try:
+        schemas, rows = [pq.read_schema(file) for file in files], sum(pq.read_metadata(file).num_rows for file in files)
+    except pa.ArrowInvalid as error:
+        raise InputError(f"{samples}: not a Parquet file ({str(error).splitlines()[0]})") from None
+    suite = {**suite, "expectations": [fit_to(config, rows) for config in suite["expectations"]]}
+    checked = [_type_entry(spec, schemas) for spec in suite["meta"]["columns"]]
     with _quiet() as gx:
-        results = _run(gx, suite, files, arrow, rows)
+        results = _run(gx, suite, files, schemas[0], rows)
         checked += [_entry(config, result) for config, result in zip(suite["expectations"], results, strict=True)]
         if docs is not None:
             _write_docs(gx, suite, results, Path(docs))
@@ -97,10 +102,11 @@ def _context(gx: Any) -> Any:
     return context
 
 
-def _type_entry(spec: Mapping[str, Any], arrow: pa.Schema) -> dict[str, Any]:
-    """Whether a column has its Arrow type in the file: read off the Parquet schema, of which frames know nothing."""
-    place = arrow.get_field_index(spec["name"])
-    found = "no such column" if place < 0 else str(arrow.field(place).type)
+def _type_entry(spec: Mapping[str, Any], files: list[pa.Schema]) -> dict[str, Any]:
+    """Whether a column has its Arrow type in all files: read off the Parquet schemas, of which frames know nothing."""
+    places = [(arrow, arrow.get_field_index(spec["name"])) for arrow in files]
+    types = ["no such column" if place < 0 else str(arrow.field(place).type) for arrow, place in places]
+    found = next((dtype for dtype in types if dtype != spec["dtype"]), types[0])
     return {
         "expectation": "expect_column_arrow_type_to_be",
         "columns": [spec["name"]],
@@ -167,11 +173,13 @@ def _frame(
     """The columns of a batch in their views, and those that cannot be had with the reason."""
     views: dict[str, pd.Series] = {}
     broken: dict[str, str] = {}
-    wanted = sorted({column for columns, _ in batch.columns.values() for column in columns})
-    table = pa.concat_tables([pq.read_table(file, columns=wanted) for file in files])
+    readers = [pq.ParquetFile(file) for file in files]
+    there = set.intersection(*(set(reader.schema_arrow.names) for reader in readers))
+    wanted = sorted({column for columns, _ in batch.columns.values() for column in columns} & there)
+    tables = [reader.read(columns=wanted) for reader in readers]
     for name, (columns, view) in batch.columns.items():
         try:
-            chunks = [table.column(column) for column in columns]
+            chunks = [pa.concat_tables([table.select([column]) for table in tables]).column(0) for column in columns]
             views[name] = pair_view(*chunks) if view == "pair" else column_view(chunks[0], view, specs[columns[0]])
         except KeyError:
             broken[name] = "no such column"
@@ -215,13 +223,13 @@ def _entry(config: Mapping[str, Any], result: Mapping[str, Any]) -> dict[str, An
         "columns": list(config["meta"]["columns"]),
         "severity": config["severity"],
         "success": bool(result["success"]),
-        "expected": _short(_expected(config["kwargs"])),
+        "expected": _short(_expected(config["kwargs"])) + (" decimals" if config["meta"]["view"] == "decimals" else ""),
         "observed": _short(_observed(result)),
     }
 
 
 def _expected(kwargs: Mapping[str, Any]) -> str:
-    asked = {key: value for key, value in kwargs.items() if key not in ("column", "column_list", "partition_object")}
+    asked = {key: value for key, value in kwargs.items() if key not in UNTOLD}
     if {"min_value", "max_value"} <= asked.keys():
         return f"{asked['min_value']} to {asked['max_value']}"
     if "value_set" in asked:
@@ -233,14 +241,18 @@ def _observed(result: Mapping[str, Any]) -> str:
     for info in _exceptions(result.get("exception_info") or {}):
         return f"could not be checked ({info})"
     facts = result.get("result") or {}
+    if facts.get("details", {}).get("mismatched"):
+        differ = facts["details"]["mismatched"]
+        one = differ[0]
+        return f"{len(differ)} names differ; {one['Found']!r} stands where {one['Expected']!r} should"
     if facts.get("observed_value") is not None:
         value = facts["observed_value"]
         return f"{value:.6g}" if isinstance(value, float) else str(value)
     if "unexpected_count" in facts:
-        examples = [str(value) for value in facts.get("partial_unexpected_list", [])[:3]]
+        examples = [str(value) for value in facts.get("partial_unexpected_list", [])[:3] if value is not None]
         named = f", such as {', '.join(examples)}" if examples else ""
         return f"{facts['unexpected_count']} of {facts['element_count']} values unexpected{named}"
-    return ""
+    return "undefined: no value to compare"
 
 
 def _exceptions(info: Mapping[str, Any]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Columns of any Arrow type in the three forms that expectations are checked on: numbers, moments and texts."""
+"""Columns of any Arrow type in the forms that expectations are checked on: numbers, their decimals, moments, texts."""
 
 from __future__ import annotations
 
@@ -66,6 +66,18 @@ def numbers(values: pa.Array, minimum: Any, maximum: Any) -> pd.Series:
     return pd.Series(floats)
 
 
+def decimals(values: pa.Array, most: int) -> pd.Series:
+    """Digits after the point that each float needs at its width, `most` + 1 where more; null is NaN."""
+    width = {16: np.float16, 32: np.float32, 64: np.float64}[values.type.bit_width]
+    floats = values.cast(pa.float64()).to_numpy(zero_copy_only=False)
+    needed = np.where(np.isnan(floats), np.nan, most + 1.0)
+    with np.errstate(invalid="ignore", over="ignore"):
+        for digits in range(most, -1, -1):
+            exact = (np.round(floats * 10.0**digits) / 10.0**digits).astype(width) == floats.astype(width)
+            needed[exact & (needed == digits + 1)] = digits
+    return pd.Series(needed)
+
+
 def moments(values: pa.Array, form: str | None) -> pd.Series:
     """datetime64[us] in UTC, a time of day on 1970-01-01; NaT where null and where a text does not follow `form`."""
     inner = values.type
@@ -100,6 +112,8 @@ def column_view(chunks: pa.ChunkedArray, view: str, spec: Mapping[str, Any]) -> 
     values = flat(chunks)
     if view == "number":
         return numbers(values, spec.get("minimum"), spec.get("maximum"))
+    if view == "decimals":
+        return decimals(values, spec["decimals"])
     if view == "moment":
         return moments(values, spec.get("format"))
     return pd.Series(texts(values).to_pandas(), dtype="str")
