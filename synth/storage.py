@@ -21,6 +21,7 @@ from synth.errors import InputError
 DICTIONARIES = b"synth.dictionaries"
 DICTIONARY = 100_000  # longer dictionaries are left to Parquet's own ways
 
+
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
     """Give a temporary file or directory name beside `path`; rename it there when the block ends well.
@@ -113,7 +114,9 @@ def dictionaries(table: pa.Table) -> dict[bytes, bytes]:
         column = table.column(place).unify_dictionaries()
         if column.num_chunks and len(column.chunk(0).dictionary) <= DICTIONARY:
             entries = column.chunk(0).dictionary
-            found[table.column_names[place]] = pa.ListArray.from_arrays(pa.array([0, len(entries)], pa.int32()), entries)
+            found[table.column_names[place]] = pa.ListArray.from_arrays(
+                pa.array([0, len(entries)], pa.int32()), entries
+            )
     if not found:
         return {}
     sink = pa.BufferOutputStream()
