@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,16 +14,43 @@ from ruamel.yaml import YAML
 from synth.gate import Verdict
 from synth.schema import Schema
 
-SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
-SHOWN = {
-    "quality.shape_error": "columns: mean distance of the distributions",
-    "quality.trend_error": "pairs of columns: mean distance of the joint distributions",
-    "quality.c2st_auc": "real or synthetic, told apart by gradient boosting (AUC)",
-    "quality.tstr": "trained on synthetic rows, tested on real ones",
-    "diversity.coverage": "real rows with a synthetic one near by",
-    "privacy.dcr_share": "synthetic rows nearer to training rows than to unseen ones",
-    "privacy.identical_share": "synthetic rows that equal a training row",
+SIZES = ("1K", "10K", "100K", "1M", "10M", "100M", "1B", "10B", "100B", "1T")  # 10^3 and on
+# The names that Hugging Face knows of the licences that data have; every other is called "other".
+LICENCES = """
+afl-3.0 apache-2.0 bsd bsd-2-clause bsd-3-clause c-uda cc cc-by-2.0 cc-by-2.5 cc-by-3.0 cc-by-4.0 cc-by-nc-2.0
+cc-by-nc-3.0 cc-by-nc-4.0 cc-by-nc-nd-3.0 cc-by-nc-nd-4.0 cc-by-nc-sa-2.0 cc-by-nc-sa-3.0 cc-by-nc-sa-4.0
+cc-by-nd-4.0 cc-by-sa-3.0 cc-by-sa-4.0 cc0-1.0 cdla-permissive-1.0 cdla-permissive-2.0 cdla-sharing-1.0
+etalab-2.0 gfdl gpl gpl-2.0 gpl-3.0 isc lgpl-3.0 mit mpl-2.0 odbl odc-by openrail pddl unknown unlicense
+"""
+ALIASES = {"odbl-1.0": "odbl", "odc-by-1.0": "odc-by", "pddl-1.0": "pddl", "c-uda-1.0": "c-uda"}
+FIGURES = {  # name of a figure -> what it says, and which value is best
+    "quality.shape_error": ("mean distance of single columns", "0"),
+    "quality.trend_error": ("mean distance of pairs of columns", "0"),
+    "quality.c2st_auc": ("AUC of gradient boosting that tells synthetic rows from unseen real ones", "0.5"),
+    "quality.tstr": ("score on real rows after training on synthetic ones", "the floor"),
+    "diversity.precision": ("synthetic rows inside the real distribution", "1"),
+    "diversity.recall": ("real rows inside the synthetic distribution", "1"),
+    "diversity.density": ("how densely real rows surround synthetic ones", "the floor"),
+    "diversity.coverage": ("real rows with a synthetic one near by", "1"),
+    "diversity.category_coverage": ("categories that are kept", "1"),
+    "diversity.duplicate_share": ("synthetic rows that occur twice", "the floor"),
+    "privacy.identical_share": ("synthetic rows that equal a training row", "the floor"),
+    "privacy.identical_excess": ("the same beyond what unseen real rows have", "0"),
+    "privacy.dcr_share": ("synthetic rows nearer to a training row than to an unseen one", "0.5"),
+    "privacy.nndr": ("distance to the nearest training row, as a share of that to the next", "the floor"),
 }
+AREAS = ("quality", "diversity", "privacy")
+COLUMNS, WARNINGS = 200, 10  # that a card lists at most
+
+BESIDE = """Each figure stands beside the same one for unseen real rows (floor: what a perfect generator would have),
+for columns drawn independently of each other, and for a copy of the training rows. In brackets: 95 % intervals."""
+LIMITS = """Rare combinations may be missing or wrong. What is computed on these rows estimates what the source would
+give; check on real rows what matters. Biases of the source are kept. A column's bounds and categories are those of the
+training rows."""
+FILES = """`synth verify .` or `sha256sum -c SHA256SUMS` checks the files; `provenance.json` says where they come from,
+`schema.json` what the columns are."""
+LEARNT = """The model saw the training rows only. Identifiers were not learnt: new ones of the same format stand in
+their place. Categories, and the greatest and least numbers, are those of the source."""
 
 
 @dataclass(frozen=True)
@@ -46,106 +74,153 @@ def card(
     verdict: Verdict,
     provenance: Mapping[str, Any],
 ) -> str:
-    """The card as Markdown; nothing in it is a row of the source."""
-    expectations = validation["expectations"]
-    met = sum(bool(entry["success"]) for entry in expectations)
+    """The card as Markdown. No row of the source is in it, and text from outside is escaped."""
+    name = _line(info.title)
+    what = f"{rows:,} synthetic rows with {len(schema.columns):,} columns, made in the image of {name}."
     parts = [
-        _front(info, rows),
-        f"# {_line(info.title)} (synthetic)\n",
-        (
-            f"{rows:,} synthetic rows with {len(schema.columns)} columns. None of them describes a person or thing of the "
-            f"source: each was drawn from a generative model ({provenance.get('model') or 'see provenance.json'}) that "
-            f"was fitted on {schema.rows:,} rows.\n"
-        ),
-        "## Source\n",
-        f"{_line(info.title)}. Licence of the source data: {_line(info.licence)}."
-        + (f" {_line(info.citation)}" if info.citation else "")
-        + "\n",
-        "## Columns\n",
+        _front(info, schema, rows),
+        f"# {name} (synthetic)",
+        f"{what} Each was drawn from a generative model; none is a record of a person or thing of the source.",
+        "## Source",
+        "\n".join(_source(info, provenance)),
+        "## How it was made",
+        "\n".join(_making(schema, provenance)),
+        "## Columns",
         _columns(schema, info.target),
-        "## Measurements\n",
-        (
-            "Each figure stands beside the same one for real rows that the model never saw (floor), for columns drawn "
-            "independently, and for a copy of the training rows.\n"
-        ),
+        "## Measurements",
+        BESIDE,
         _figures(metrics),
-        f"Lift: {_line(str(lift['conclusion']))}\n" if lift and lift.get("conclusion") else "",
-        "## Validation and gate\n",
-        (
-            f"{met} of {len(expectations)} Great Expectations expectations from the training schema are met; "
-            f"{len(validation['critical_failures'])} critical ones are not. The gate asked:\n"
-        ),
-        "".join(f"- {check.name}: {check.bound}" + _found(check.value) + "\n" for check in verdict.checks),
-        "## Privacy\n",
-        (
-            "The model saw the training rows only; distances and identical rows were measured against held-out rows. "
-            "Identifiers were not learnt: new ones of the same format stand in their place. Categories and "
-            "extreme numbers of the source may occur here as they are. These measurements are evidence and not a "
-            "guarantee: no differential privacy is claimed.\n"
-        ),
-        "## Limits\n",
-        (
-            "Rare combinations may be missing or wrong. Figures computed on these rows are estimates; "
-            "check what matters on real rows. Biases of the source are kept.\n"
-        ),
-        (
-            "Check the files with `synth verify .` or `sha256sum -c SHA256SUMS`; where they come from is in "
-            "`provenance.json`, every figure in `report.html`.\n"
-        ),
+        f"Lift: {_line(str(lift['conclusion']))}" if lift and lift.get("conclusion") else "Lift was not measured.",
+        "## Validation and gate",
+        "\n".join(_validation(validation)),
+        "The gate let it pass, asking for:",
+        "\n".join(f"- {check.name}: {check.bound} (found {_number(check.value)})" for check in verdict.checks),
+        "## Privacy",
+        _privacy(metrics),
+        "## Limits",
+        LIMITS,
+        FILES,
     ]
-    return "\n".join(part for part in parts if part)
+    return "\n\n".join(parts) + "\n"
 
 
-def _front(info: CardInfo, rows: int) -> str:
-    size = next((label for bound, label in SIZES if rows < bound), "1M<n<10M")
-    content = {
-        "license": info.licence.lower() if info.licence != "unknown" else "unknown",
-        "pretty_name": f"{info.title} (synthetic)",
+def _front(info: CardInfo, schema: Schema, rows: int) -> str:
+    licence = ALIASES.get(info.licence.lower(), info.licence.lower())
+    known = licence in LICENCES.split()
+    content: dict[str, Any] = {
+        "license": licence if known else "other",
+        **({} if known else {"license_name": _plain(info.licence)}),
+        "pretty_name": f"{_plain(info.title)} (synthetic)",
+        **({"citation": _plain(info.citation)} if info.citation else {}),
         "tags": ["synthetic", "tabular"],
-        "size_categories": [size],
+        **_task(schema, info.target),
+        "size_categories": [_size(rows)],
         "configs": [{"config_name": "default", "data_files": [{"split": "train", "path": "data/*.parquet"}]}],
     }
     text = io.StringIO()
     yaml = YAML()
     yaml.width = 4096
     yaml.dump(content, text)
-    return f"---\n{text.getvalue()}---\n"
+    return f"---\n{text.getvalue()}---"
+
+
+def _task(schema: Schema, target: str | None) -> dict[str, list[str]]:
+    if target not in schema.names:
+        return {}
+    classes = schema[str(target)].kind in ("category", "boolean")
+    return {"task_categories": [f"tabular-{'classification' if classes else 'regression'}"]}
+
+
+def _size(rows: int) -> str:
+    """Hugging Face's class of a number of rows."""
+    place = next((place for place in range(len(SIZES)) if rows < 10 ** (place + 3)), len(SIZES))
+    if place == len(SIZES):
+        return f"n>{SIZES[-1]}"
+    return f"{SIZES[place - 1]}<n<{SIZES[place]}" if place else f"n<{SIZES[0]}"
+
+
+def _source(info: CardInfo, provenance: Mapping[str, Any]) -> Iterator[str]:
+    yield f"- Source: {_line(info.title)}"
+    yield f"- Licence of the source: {_line(info.licence)}"
+    yield f"- Citation: {_line(info.citation) if info.citation else 'none was given'}"
+    for name, digest in (provenance.get("sources") or {}).items():
+        yield f"- File {_line(name)}: sha256 `{digest}`"
+
+
+def _making(schema: Schema, provenance: Mapping[str, Any]) -> Iterator[str]:
+    if provenance.get("model"):
+        yield f"- Model: {_line(str(provenance['model']))}"
+    yield f"- Fitted on {schema.rows:,} training rows; other real rows were kept from it to measure with"
+    if provenance.get("seed") is not None:
+        yield f"- Seed: {provenance['seed']}"
+    versions = provenance.get("versions") or {}
+    if "synth" in versions:
+        yield f"- Made with synth {versions['synth']}; all versions stand in `provenance.json`"
+    revision = provenance.get("git")
+    if revision:
+        yield f"- Git revision `{revision['revision']}`{' with local changes' if revision.get('dirty') else ''}"
 
 
 def _columns(schema: Schema, target: str | None) -> str:
     lines = ["| column | kind | type | nulls |", "|---|---|---|---|"]
-    for column in schema.columns:
+    for column in schema.columns[:COLUMNS]:
         kind = column.kind + (", target" if column.name == target else "")
-        lines.append(f"| {_cell(column.name)} | {kind} | {_cell(column.dtype)} | {column.null_rate:.1%} |")
-    return "\n".join(lines) + "\n"
+        lines.append(f"| {_line(column.name) or '(empty)'} | {kind} | {_line(column.dtype)} | {column.null_rate:.1%} |")
+    more = len(schema.columns) - COLUMNS
+    return "\n".join(lines) + (f"\n\nand {more:,} more, see `schema.json`." if more > 0 else "")
 
 
 def _figures(metrics: Mapping[str, Any]) -> str:
-    lines = ["| figure | value | floor | independent | copy |", "|---|---|---|---|---|"]
-    for name, words in SHOWN.items():
-        area, key = name.split(".")
-        entry = metrics.get(area, {}).get(key)
-        if entry is None:
-            continue
-        cells = [_number(entry.get(part)) for part in ("value", "floor", "independent", "copy")]
-        if entry.get("low") is not None and entry.get("value") is not None:
-            cells[0] += f" ({_number(entry['low'])} to {_number(entry['high'])})"
-        lines.append(f"| {name}: {words} | {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+    lines = ["| figure | meaning | best | value | floor | independent | copy |", "|---|---|---|---|---|---|---|"]
+    for area in AREAS:
+        for key, entry in (metrics.get(area) or {}).items():
+            words, best = FIGURES.get(f"{area}.{key}", ("", ""))
+            cells = [_number(entry.get(part)) for part in ("value", "floor", "independent", "copy")]
+            if entry.get("low") is not None and entry.get("value") is not None:
+                cells[0] += f" ({_number(entry['low'])} to {_number(entry['high'])})"
+            lines.append(f"| {area}.{key} | {words} | {best} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _validation(validation: Mapping[str, Any]) -> Iterator[str]:
+    checks, warned = validation["expectations"], validation["warnings"]
+    met = sum(bool(check["success"]) for check in checks)
+    critical = sum(check["severity"] == "critical" for check in checks)
+    yield (
+        f"Great Expectations checked {len(checks)} expectations from the training schema; {met} are met. {critical} "
+        "are critical, and none of these may fail." + (" Not met, as warnings:\n" if warned else "")
+    )
+    yield from (f"- {_line(line)}" for line in warned[:WARNINGS])
+    if len(warned) > WARNINGS:
+        yield f"- and {len(warned) - WARNINGS} more"
+
+
+def _privacy(metrics: Mapping[str, Any]) -> str:
+    figures = metrics.get("privacy") or {}
+    said = [LEARNT]
+    near, same = figures.get("dcr_share") or {}, figures.get("identical_share") or {}
+    if near.get("value") is not None:
+        said.append(
+            f"{near['value']:.1%} of the synthetic rows lie nearer to a training row than to an unseen real one (50 % "
+            "where nothing was memorised)."
+        )
+    if same.get("value") is not None:
+        floor = f"; of unseen real rows {same['floor']:.2%} do" if same.get("floor") is not None else ""
+        said.append(f"{same['value']:.2%} of them equal a training row{floor}.")
+    said.append("These are measurements, not a guarantee: no differential privacy is claimed.")
+    return " ".join(said)
 
 
 def _number(value: float | None) -> str:
     return "undefined" if value is None else f"{value:.4g}"
 
 
-def _found(value: float | None) -> str:
-    return f" (found {_number(value)})"
+def _plain(text: str) -> str:
+    """Text from outside on one line, without control characters."""
+    kept = "".join(" " if unicodedata.category(sign) in ("Cc", "Zl", "Zp") else sign for sign in text)
+    return re.sub(r"\s+", " ", kept).strip()
 
 
 def _line(text: str) -> str:
-    """Text from outside on one line, without the characters that Markdown or HTML would act on."""
-    return re.sub(r"([\\`*_\[\]<>#|])", r"\\\1", re.sub(r"\s+", " ", text)).strip()
-
-
-def _cell(text: str) -> str:
-    return _line(text) or "(empty)"
+    """The same, with the characters escaped that Markdown or HTML would act on."""
+    return re.sub(r"([\\`*_\[\]<>#|~&])", r"\\\1", _plain(text))

@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from synth.card import CardInfo, card
@@ -97,10 +98,10 @@ def release(
     with replacing(out) as temporary:
         data = temporary / "data"
         data.mkdir(parents=True)
-        rows = 0
-        for part in parquet_files(samples):
-            shutil.copyfile(part, data / part.name)
-            rows += pq.read_metadata(part).num_rows
+        parts = parquet_files(samples)
+        rows = _rows(parts)
+        for place, part in enumerate(parts):
+            shutil.copyfile(part, data / f"part-{place:05d}-of-{len(parts):05d}.parquet")
         schema.save(temporary / "schema.json")
         write_json(temporary / PROVENANCE, {"rows": rows, **provenance, "verdict": verdict.as_dict()})
         if report is not None:
@@ -130,9 +131,20 @@ def verify(folder: str | Path) -> None:
     for name in there:
         if name not in listed:
             raise CheckFailed(f"{folder}: {name} is not listed in {CHECKSUMS}")
-    rows = sum(pq.read_metadata(part).num_rows for part in parquet_files(place / "data"))
-    if rows != read_json(place / PROVENANCE)["rows"]:
-        raise CheckFailed(f"{folder}: {rows} rows in data/, {PROVENANCE} says otherwise")
+    rows, said = _rows(parquet_files(place / "data")), read_json(place / PROVENANCE).get("rows")
+    if rows != said:
+        raise CheckFailed(f"{folder}: {rows} rows in data/, but {PROVENANCE} says {said}")
+
+
+def _rows(parts: list[Path]) -> int:
+    """Rows of Parquet files; InputError names the first that is none."""
+    rows = 0
+    for part in parts:
+        try:
+            rows += pq.read_metadata(part).num_rows
+        except pa.ArrowInvalid as error:
+            raise InputError(f"{part}: not a Parquet file ({str(error).splitlines()[0]})") from None
+    return rows
 
 
 def _listed(text: str, place: Path) -> dict[str, str]:
@@ -147,6 +159,10 @@ def _listed(text: str, place: Path) -> dict[str, str]:
 
 def _files(place: Path) -> dict[str, Path]:
     """Every file of a folder but the list of checksums, by its name relative to it, sorted."""
-    found = (Path(root) / name for root, _, names in os.walk(place) for name in names)
+    walked = [(Path(root), folders, names) for root, folders, names in os.walk(place)]
+    found = [root / name for root, _, names in walked for name in names]
+    for file in (*found, *(root / name for root, folders, _ in walked for name in folders)):
+        if file.is_symlink():
+            raise CheckFailed(f"{place}: {file.relative_to(place)} is a link; a release holds its files itself")
     named = {file.relative_to(place).as_posix(): file for file in found}
     return {name: named[name] for name in sorted(named) if name != CHECKSUMS}
