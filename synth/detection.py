@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from synth.codecs import dates
 from synth.codecs.columns import flat
@@ -70,10 +71,7 @@ def _check(table: pa.Table, target: str | None, kinds: Mapping[str, Kind]) -> No
 
 def _column(name: str, chunks: pa.ChunkedArray, wanted: Kind | None, target: bool) -> Column:
     dtype = chunks.type
-    if pa.types.is_decimal(dtype) and dtype.scale < 0:
-        raise InputError(
-            f"column {name!r}: {dtype} has a negative scale, which Parquet cannot hold; cast it to scale 0"
-        )
+    _check_storable(name, dtype)
     try:
         array = flat(chunks)
         values = pc.drop_null(array)
@@ -87,6 +85,15 @@ def _column(name: str, chunks: pa.ChunkedArray, wanted: Kind | None, target: boo
     except (pa.ArrowException, TypeError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"column {name!r}: {dtype} values cannot be used ({reason}); convert them to text") from None
+
+
+def _check_storable(name: str, dtype: pa.DataType) -> None:
+    """InputError where Parquet, which samples are written to, has no place for the type."""
+    try:
+        pq.write_table(pa.schema([("x", dtype)]).empty_table(), pa.BufferOutputStream())
+    except (pa.ArrowException, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"column {name!r}: Parquet cannot hold {dtype} ({reason}); cast it or drop it") from None
 
 
 def _described(kind: Kind, facts: Mapping[str, Any], chunks: pa.ChunkedArray, values: pa.Array) -> Column:
@@ -170,7 +177,7 @@ def _is_key(name: str, values: pa.Array) -> bool:
 def _categories(name: str, chunks: pa.ChunkedArray, values: pa.Array) -> dict[str, Any]:
     if pa.types.is_dictionary(chunks.type):
         dictionary = chunks.unify_dictionaries().chunk(0).dictionary if chunks.num_chunks else values
-        known = dictionary.drop_null().unique()
+        known = flat(dictionary).drop_null().unique()
         return {"categories": tuple(to_scalars(known)), "ordered": bool(chunks.type.ordered)}
     if pa.types.is_nested(values.type):
         _check_nested(values)

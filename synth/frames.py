@@ -15,7 +15,7 @@ from synth.errors import InputError
 
 ARROW = "arrow"  # a pandas dtype that is the column's Arrow type
 PYTHON = "string[python]"
-REFUSED = (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError)
+REFUSED = (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError, UnicodeError)
 
 
 def from_pandas(frame: pd.DataFrame) -> pa.Table:
@@ -32,6 +32,9 @@ def from_pandas(frame: pd.DataFrame) -> pa.Table:
     twice = [name for name, count in Counter(map(str, frame.columns)).items() if count > 1]
     if twice:
         raise InputError(f"column {twice[0]!r} stands twice; names must be unique")
+    for name, dtype in frame.dtypes.items():
+        if isinstance(dtype, pd.SparseDtype):
+            raise InputError(f"column {name!r}: sparse values are not supported; make them dense")
     bare = frame.copy(deep=False).reset_index(drop=True)
     bare.attrs = {}
     try:
@@ -59,6 +62,10 @@ def _with_exact(table: pa.Table, frame: pd.DataFrame) -> pa.Table:
 
 
 def _check_column(values: pd.Series, name: object) -> None:
+    try:
+        values.dropna().map(lambda value: isinstance(value, str) and value.encode())
+    except UnicodeError:
+        raise InputError(f"column {name!r}: holds text that is not valid Unicode; repair or drop it") from None
     try:
         pa.array(values, from_pandas=True)
     except REFUSED:

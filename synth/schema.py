@@ -34,7 +34,7 @@ class Column(BaseModel):
     format: strptime format of dates that the source holds as text
     categories: every value of a category, ordered where `ordered`; nested values as canonical JSON text
     unique: no value twice (a key)
-    pattern: regular expression that every identifier matches
+    pattern: regular expression of the formats that nine in ten identifiers have, and all generated ones
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

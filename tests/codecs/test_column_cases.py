@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import uuid
 from decimal import Decimal
 from typing import Any
 
@@ -112,6 +113,7 @@ EXACT = {
     "dictionary of moments": dictionary([dt.datetime(2020, 1, 1, tzinfo=UTC), None], pa.timestamp("us", "UTC")),
     "dictionary of dates": dictionary([dt.date(9999, 12, 31), None], pa.date32()),
     "dictionary of binary": dictionary([b"\xff", None], pa.binary()),
+    "dictionary of floats with NaN": dictionary([1.5, None, 0.5], pa.float64()),
     "dictionary of booleans": table([True, None, False], pa.dictionary(pa.int8(), pa.bool_())),
     "a null inside a dictionary": pa.table(
         {"x": pa.DictionaryArray.from_arrays(pa.array([0, 1, 2, None] * 3, pa.int8()), pa.array(["a", None, "b"]))}
@@ -179,7 +181,10 @@ def test_few_values_come_out_exactly(name):
 
 
 REFUSED = {
-    "decimals of negative scale": (table([Decimal("1200")], pa.decimal128(5, -2)), "negative scale"),
+    "decimals of negative scale": (
+        table([Decimal("1200")], pa.decimal128(5, -2)),
+        "Parquet cannot hold decimal128(5, -2)",
+    ),
     "period": (frame(list(pd.period_range("2020-01", periods=3, freq="M"))), "period"),
     "interval": (frame(list(pd.interval_range(0, 3))), "interval"),
     "categories that are intervals": (pd.DataFrame({"x": pd.cut(range(9), 3)}), "interval"),
@@ -192,6 +197,16 @@ REFUSED = {
     "mixed text and numbers": (frame(["a", "b", 123]), "mixes"),
     "mixed numbers and text": (frame([123, "a", None]), "mixes"),
     "mixed dates and text": (frame([dt.date(2020, 1, 1), "soon"]), "mixes"),
+    "sparse values": (pd.DataFrame({"x": pd.arrays.SparseArray([0, 0, 1])}), "sparse"),
+    "text that is no Unicode": (frame(["\ud800", "b"], object), "not valid Unicode"),
+    "structs without fields": (table([{}], pa.struct([])), "Parquet cannot hold"),
+    "many different bytes": (pa.table({"x": [bytes([i % 256, i // 256]) for i in range(3000)]}), "3,000 different"),
+    "dictionary of lists": (
+        pa.table({"x": pa.DictionaryArray.from_arrays(pa.array([0, 1]), pa.array([[1], [2]]))}),
+        "dictionary<values=list",
+    ),
+    "UUID objects": (frame([uuid.UUID(int=7)]), "uuid"),
+    "integers past 64 bits": (frame([2**70, 1]), "int"),
     "complex numbers": (frame([1 + 2j]), "complex"),
     "objects": (frame([object()]), "object"),
 }
@@ -224,3 +239,10 @@ def test_nulls_alone_come_out_as_nulls_of_their_type(dtype):
 )
 def test_nulls_alone_keep_their_pandas_dtype(dtype):
     assert round_trip(pd.DataFrame({"x": pd.Series([None] * 5, dtype=dtype)})).frame["x"].isna().all()
+
+
+def test_a_dictionary_that_holds_nan_gives_nulls():
+    column = pa.array([1.5, float("nan"), None] * 5).dictionary_encode()
+    trip = round_trip(pa.table({"x": column}))
+    assert trip.schema["x"].categories == (1.5,)
+    assert set(trip.values("x")) == {1.5, None}
