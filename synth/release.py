@@ -90,8 +90,9 @@ def release(
     """Write the release folder `out` as a whole, or refuse.
 
     A verdict that did not pass raises CheckFailed with its reasons, and removes what an earlier run released
-    under the same name.
+    under the same name. InputError where `out` holds anything but a release: it is left as it is.
     """
+    _check_place(Path(out))
     if not verdict.passed:
         remove(out)
         raise CheckFailed("not released: " + "; ".join(verdict.reasons))
@@ -110,6 +111,14 @@ def release(
         write_text(temporary / "README.md", text)
         lines = [f"{sha256(file)}  {name}\n" for name, file in _files(temporary).items()]
         write_text(temporary / CHECKSUMS, "".join(lines))
+
+
+def _check_place(out: Path) -> None:
+    """InputError for a place that cannot be given up: a file, or a folder with something else in it."""
+    if out.is_dir() and ((out / CHECKSUMS).is_file() or not any(out.iterdir())):
+        return
+    if out.exists():
+        raise InputError(f"{out}: holds something else than a release ({CHECKSUMS} is not there); name another folder")
 
 
 def verify(folder: str | Path) -> None:

@@ -203,6 +203,16 @@ def test_broken_samples_leave_nothing_half_written(tmp_path, schema, content):
     assert list((tmp_path / "release").iterdir()) == []
 
 
+@pytest.mark.parametrize("passed", [True, False])
+def test_a_folder_with_something_else_in_it_is_neither_replaced_nor_removed(tmp_path, samples, schema, passed):
+    out = tmp_path / "mine"
+    out.mkdir()
+    (out / "thesis.txt").write_text("years of work")
+    with pytest.raises(InputError, match="mine: holds something else than a release"):
+        put_out(out, samples, schema, verdict=PASSED if passed else REFUSED)
+    assert [file.name for file in out.iterdir()] == ["thesis.txt"]
+
+
 def test_broken_samples_leave_the_former_release(released, tmp_path, schema):
     (tmp_path / "bad.parquet").write_bytes(b"no parquet")
     with pytest.raises(InputError, match=r"bad\.parquet: not a Parquet file"):
