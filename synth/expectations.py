@@ -115,15 +115,9 @@ def _column(column: Column, spec: dict[str, Any], rows: int, dtype: pa.DataType)
         digits = {**kwargs, "min_value": 0, "max_value": spec["decimals"]}
         yield expectation("column_values_to_be_between", digits, name, view="decimals")
     if column.pattern is not None:
-        yield expectation("column_values_to_match_regex", {**kwargs, "regex": _pattern(column)}, name)
+        yield expectation("column_values_to_match_regex", {**kwargs, "regex": column.pattern}, name)
     if column.unique:
         yield expectation("column_values_to_be_unique", dict(kwargs), name)
-
-
-def _pattern(column: Column) -> str:
-    """The format; of a key also with the counter that tells keys apart where the format has no room for more."""
-    pattern = str(column.pattern)
-    return pattern.removesuffix("$") + "(-[0-9]+)?$" if column.unique and pattern.endswith("$") else pattern
 
 
 def _nulls(column: Column, kwargs: dict[str, Any], rows: int, view: str) -> Expectation:

@@ -234,6 +234,8 @@ def _expected(kwargs: Mapping[str, Any]) -> str:
         return f"{asked['min_value']} to {asked['max_value']}"
     if "value_set" in asked:
         return f"{len(asked['value_set'])} values"
+    if "column_A" in asked:
+        return f"{asked['column_A']} >= {asked['column_B']} in {asked['mostly']:.0%} of rows"
     return ", ".join(f"{key} {value}" for key, value in asked.items())
 
 
@@ -249,10 +251,15 @@ def _observed(result: Mapping[str, Any]) -> str:
         value = facts["observed_value"]
         return f"{value:.6g}" if isinstance(value, float) else str(value)
     if "unexpected_count" in facts:
-        examples = [str(value) for value in facts.get("partial_unexpected_list", [])[:3] if value is not None]
+        examples = [_value(value) for value in facts.get("partial_unexpected_list", [])[:3] if value is not None]
         named = f", such as {', '.join(examples)}" if examples else ""
         return f"{facts['unexpected_count']} of {facts['element_count']} values unexpected{named}"
     return "undefined: no value to compare"
+
+
+def _value(value: Any) -> str:
+    """One value, or the two of a pair, as text."""
+    return " with ".join(map(_value, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def _exceptions(info: Mapping[str, Any]) -> Iterator[str]:
