@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from synth.card import CardInfo
 from synth.config import load_params
 from synth.console import PathOption, stage
 from synth.gate import Verdict
-from synth.release import CardInfo, provenance, release
+from synth.release import provenance, release
 from synth.schema import Schema
 from synth.storage import read_json
 

@@ -48,7 +48,7 @@ def main(
         speed={**read_json(metrics / "train.json"), **read_json(metrics / "sample.json")},
         validation=validation,
         verdict=judged.as_dict(),
-        curve=pd.read_csv(build / "curve.csv").to_dict("records"),
+        curve=pd.read_csv(build / "curve.csv").to_dict("records"),  # type: ignore[arg-type]
         provenance=facts,
     )
     write_text(out, page)

@@ -185,9 +185,10 @@ def release(
     seed: Seed = 0,
 ) -> None:
     """Validate and measure SYNTHETIC, and release it if the gate is passed; exit 1 with the reason if not."""
+    from synth.card import CardInfo
     from synth.config import GATE, load_params
     from synth.gate import gate
-    from synth.release import CardInfo, provenance
+    from synth.release import provenance
     from synth.release import release as put_out
     from synth.sources import read_table
     from synth.storage import sha256

@@ -3,75 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
 import psutil
-import pyarrow.parquet as pq
 import pytest
-
-ROOT = Path(__file__).resolve().parents[2]
-PARAMS = """
-seed: 0
-datasets:
-  people: {title: People, target: rich, source: {path: people.csv}}
-models:
-  autoregressive: {epochs: 3}
-runs:
-  people-small: {dataset: people, model: autoregressive, config: {width: 16}, device: cpu}
-  people-wide: {dataset: people, model: autoregressive, config: {width: 24}, device: cpu}
-sample: {shards: 2}
-lift: {rows: [100], seeds: 2}
-gate:
-  quality.shape_error: {max: BOUND}
-"""
-
-
-@dataclass(frozen=True)
-class Workspace:
-    """A work tree with its own Git, DVC and params.yaml, and Airflow's folder beside it."""
-
-    root: Path
-    home: Path
-
-    def demand(self, bound: float) -> None:
-        """Set the largest shape error that the gate lets pass."""
-        (self.root / "params.yaml").write_text(PARAMS.replace("BOUND", str(bound)))
-
-    def released_rows(self, run: str) -> int:
-        """Rows of a release, by its Parquet footers; 0 where there is none."""
-        return sum(pq.read_metadata(part).num_rows for part in (self.root / "release" / run).glob("data/*.parquet"))
-
-    def environment(self) -> dict[str, str]:
-        """Environment of everything that runs here: one thread each, no schedule, no settings of the caller."""
-        kept = {key: value for key, value in os.environ.items() if not key.startswith(("AIRFLOW", "SYNTH_"))}
-        threads = {"OMP_NUM_THREADS": "1", "LOKY_MAX_CPU_COUNT": "1"}
-        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-        return {**kept, **threads, "SYNTH_SCHEDULE": "none", "DVC_NO_ANALYTICS": "1", "PATH": path}
-
-    def python(self, *arguments: str, **environment: str) -> None:
-        """Run `python -m ...` here; its output is shown where it fails."""
-        done = subprocess.run(
-            [sys.executable, "-m", *arguments],
-            cwd=self.root,
-            env={**self.environment(), **environment},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
+from workspaces import Workspace
 
 
 @dataclass(frozen=True)
@@ -117,32 +62,10 @@ def call(url: str, body: dict[str, Any] | None, method: str | None, headers: dic
         return json.load(answer)
 
 
-def people(rows: int = 300) -> pd.DataFrame:
-    """Rows with a target that can be learnt from the rest."""
-    rng = np.random.default_rng(0)
-    age = rng.integers(18, 80, rows)
-    city = rng.choice(["Oslo", "Rome", "Lima"], rows)
-    rich = age + 20 * (city == "Oslo") + rng.normal(0, 8, rows) > 55
-    return pd.DataFrame(
-        {"age": age, "city": city, "hours": rng.integers(0, 60, rows), "rich": np.where(rich, "y", "n")}
-    )
-
-
 @pytest.fixture(scope="session")
-def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """The files that Git tracks, or would, with other params, data and manifest."""
-    place = Workspace(tmp_path_factory.mktemp("workspace"), tmp_path_factory.mktemp("airflow"))
-    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    for name in subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0"):
-        if name and (ROOT / name).is_file() and name not in ("data.dvc", "dvc.lock"):
-            (place.root / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, place.root / name)
-    (place.root / "data/people").mkdir(parents=True)
-    people().to_csv(place.root / "data/people/people.csv", index=False)
-    place.demand(1.0)
-    subprocess.run(["git", "init", "--quiet"], cwd=place.root, check=True)
-    place.python("pipelines.graph")
-    return place
+def workspace(make_workspace: Callable[[], Workspace]) -> Workspace:
+    """A workspace that these tests share."""
+    return make_workspace()
 
 
 @pytest.fixture(scope="module")
