@@ -12,7 +12,7 @@ from synth.evaluation.speed import Stopwatch
 from synth.schema import Schema
 from synth.storage import read_parquet, replacing, write_json
 from synth.synthesizer import Synthesizer
-from synth.training import Epoch
+from synth.training import CHECKPOINT_SECONDS, Epoch
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +24,7 @@ def main(
     checkpoint: PathOption,
     curve: PathOption,
     metrics: PathOption,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
 ) -> None:
     """Write the model directory, the training curve and what the fit cost."""
     params = load_params()
@@ -43,7 +44,13 @@ def main(
         def on_epoch(epoch: Epoch) -> None:
             advance(epoch.number, f"loss {epoch.train_loss:.4f}")
 
-        synthesizer.fit(table, schema=schema, checkpoint=checkpoint, on_epoch=on_epoch)
+        synthesizer.fit(
+            table,
+            schema=schema,
+            checkpoint=checkpoint,
+            checkpoint_seconds=checkpoint_seconds,
+            on_epoch=on_epoch,
+        )
     history = synthesizer.history_
     log.info("%s: stopped by %s after %d epochs", run, history.stopped, len(history.epochs))
     epochs = pd.DataFrame(synthesizer.training_["epochs"]).rename(columns={"number": "epoch"})

@@ -91,6 +91,7 @@ class Synthesizer:
         schema: Schema | None = None,
         target: str | None = None,
         checkpoint: str | Path | None = None,
+        checkpoint_seconds: float = training.CHECKPOINT_SECONDS,
         on_epoch: Callable[[training.Epoch], None] | None = None,
     ) -> Synthesizer:
         """Learn the rows of `data`, which is not changed.
@@ -99,6 +100,7 @@ class Synthesizer:
         target: column to be modelled first and stratified by; part of `schema` where that is given
         checkpoint: directory that keeps the state of an unfinished training; a later call with the same data,
             configuration and code goes on from there. It is left to the caller to remove it
+        checkpoint_seconds: time between two savings of it
         Raises InputError for data that cannot be learnt, TrainingError for a loss that turns non-finite.
         """
         table = data if isinstance(data, pa.Table) else from_pandas(data)
@@ -116,6 +118,7 @@ class Synthesizer:
                 device=torch_device(self.device),
                 max_minutes=self.max_minutes,
                 checkpoint=None if checkpoint is None else Path(checkpoint),
+                checkpoint_seconds=checkpoint_seconds,
                 fingerprint=_fingerprint(self.model, self._settings, self.seed, arrays),
                 on_epoch=on_epoch,
             )

@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 Stopped = Literal["finished", "patience", "max_minutes"]
 SPLIT, ORDER, NOISE, VALIDATION = range(4)  # streams of random numbers
 CHECKPOINT_FILE = "state.safetensors"
+CHECKPOINT_SECONDS = 10.0
 VALIDATION_ROWS = 4096  # rows validated at once
 
 
@@ -122,7 +123,7 @@ def train(
     device: torch.device,
     max_minutes: float | None = None,
     checkpoint: Path | None = None,
-    checkpoint_seconds: float = 10.0,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
     fingerprint: str = "",
     on_epoch: Callable[[Epoch], None] | None = None,
 ) -> History:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import people
+from tables import people
 
 from synth.config import GATE, Bound, load_params
 from synth.detection import detect

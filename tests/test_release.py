@@ -10,8 +10,8 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 import pytest
-from conftest import people
 from ruamel.yaml import YAML
+from tables import people
 
 from synth.card import CardInfo, card
 from synth.detection import detect

@@ -113,29 +113,37 @@ def test_a_gate_that_is_not_met_refuses_and_leaves_no_release(released, place):
     assert place.released_rows(RUNS[0]) == 180
 
 
-@pytest.mark.parametrize("epochs", [1, 4])
-def test_a_killed_training_goes_on_and_ends_in_the_same_bytes(released, place, epochs):
-    """SIGKILL to the whole process group while the stage trains; its outputs are never half there."""
-    longer = f"{{epochs: {40 + epochs}, patience: 50}}"  # a length of its own: DVC's run cache knows no other
+@pytest.mark.parametrize("tenths", [1, 4])
+def test_a_killed_training_goes_on_and_ends_in_the_same_bytes(released, place, tenths):
+    """SIGKILL to all of a `dvc repro` (1), and to a stage that has saved checkpoints (4)."""
+    longer = f"{{epochs: {40 + tenths}, patience: 50}}"  # a length of its own: DVC's run cache knows no other
     edit(place, "{epochs: 3}", longer)
     stage, build = "train@people-small", place.root / "build/people-small"
     model, log_file = build / "model/model.safetensors", place.root / "train.log"
     remove(build / "checkpoint")
-    command = [sys.executable, "-m", "dvc", "repro", "--single-item", "--force", stage]
+    remove(build / "model")
+    dvc = ["dvc", "repro", "--single-item", "--force", stage]
+    command = dvc if tenths == 1 else [*place.command(stage), "--checkpoint-seconds", "0"]
     with log_file.open("w") as log:
         child = subprocess.Popen(
-            command, cwd=place.root, env=place.environment(), stdout=log, stderr=log, start_new_session=True
+            [sys.executable, "-m", *command],
+            cwd=place.root,
+            env=place.environment(),
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
         )
     deadline = time.monotonic() + 90
-    while not re.search(rf"train people-small {epochs}\d%", log_file.read_text()) and child.poll() is None:
+    while not re.search(rf"train people-small {tenths}\d%", log_file.read_text()) and child.poll() is None:
         assert time.monotonic() < deadline, log_file.read_text()
         time.sleep(0.005)
     os.killpg(child.pid, signal.SIGKILL)
     child.wait()
     assert not model.exists()
     code, output, ran = repro(place, "--single-item", stage)
-    assert code == 0, output
-    assert ran == [stage]
+    assert (code, ran) == (0, [stage]), output
+    assert ("training resumes at step" in output) == (tenths == 4)
+    assert not (tenths == 4 and re.search(r"train people-small [123]\d%", output))
     resumed = {file.name: sha256(file) for file in model.parent.iterdir()}
     remove(build / "checkpoint")
     code, output, _ = repro(place, "--single-item", "--force", stage)
