@@ -27,6 +27,8 @@ docs: $(READY)  ## the manual as a website in site/
 	mkdocs build --strict
 
 airflow: $(READY)  ## a local Airflow on loopback with the pools and a user
+	python -m pipelines.sources
+	python -m pipelines.graph
 	python -m pipelines.airflow
 
 $(READY): pyproject.toml constraints.txt
