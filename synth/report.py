@@ -20,6 +20,7 @@ from synth.schema import Schema
 TEMPLATES = Path(__file__).parent / "templates"
 OPEN_COLUMNS = 12  # distributions that are shown without unfolding
 SHOWN_COLUMNS = 60  # distributions that are drawn at all, the worst first
+NEGLIGIBLE = 1e-3  # a gap to real data that no reader would act on
 STRIP_WIDTH, STRIP_PAD = 180, 10
 
 Json = Mapping[str, Any]
@@ -138,7 +139,8 @@ def _row(metric: Metric, entry: Json, area: str) -> dict[str, Any]:
 def _standing(metric: Metric, entry: Json, trivial: str) -> tuple[str, str]:
     """How the value stands to real data: (class of the mark, words).
 
-    As real where the interval reaches the floor or the value is on the better side of it; near real where the gap is
+    As real where the interval reaches the floor, or the value is on the better side of it or no worse than
+    NEGLIGIBLE; near real where the gap is
     under a quarter of that of the trivial generator that fails this figure.
     """
     value, floor = entry["value"], entry["floor"]
@@ -148,7 +150,7 @@ def _standing(metric: Metric, entry: Json, trivial: str) -> tuple[str, str]:
         return "none", "no floor"
     gap = _gap(metric, value, floor)
     reached = entry["low"] is not None and entry["low"] <= floor <= entry["high"]
-    if gap <= 0 or reached:
+    if gap <= NEGLIGIBLE or reached:
         return "good", "as real"
     worst = entry[trivial]
     span = 0.0 if worst is None else _gap(metric, worst, floor)
