@@ -140,8 +140,7 @@ def _standing(metric: Metric, entry: Json, trivial: str) -> tuple[str, str]:
     """How the value stands to real data: (class of the mark, words).
 
     As real where the interval reaches the floor, or the value is on the better side of it or no worse than
-    NEGLIGIBLE; near real where the gap is
-    under a quarter of that of the trivial generator that fails this figure.
+    NEGLIGIBLE; near real where the gap is under a quarter of that of the trivial generator that fails this figure.
     """
     value, floor = entry["value"], entry["floor"]
     if value is None:
