@@ -33,11 +33,12 @@ CANDIDATES = {
 
 
 def fits(kind: str) -> list[str]:
-    """The candidates that a kind accepts."""
+    """The candidates that a kind accepts; it may refuse one at detection or at fit."""
     accepted = []
     for name, array in CANDIDATES.items():
         try:
             schema = detect(pa.table({"x": array}), kinds={"x": kind})
+            TableCodec.fit(pa.table({"x": array}), schema, 0)
         except InputError:
             continue
         if schema["x"].kind == kind:
