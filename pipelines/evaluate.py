@@ -5,16 +5,25 @@ from __future__ import annotations
 from synth.config import load_params
 from synth.console import PathOption, stage
 from synth.evaluation.distributions import distributions as histograms
-from synth.evaluation.measurements import evaluate
+from synth.evaluation.measurements import AREAS, evaluate
 from synth.evaluation.tables import load_tables
 from synth.storage import write_json
 
 
-def main(run: str, prepared: PathOption, samples: PathOption, out: PathOption, distributions: PathOption) -> None:  # noqa: ARG001
-    """Write the figures, and the histograms that the report draws."""
+def main(
+    run: str,  # noqa: ARG001 - every stage is called by its run
+    prepared: PathOption,
+    samples: PathOption,
+    out: PathOption,
+    distributions: PathOption,
+    metrics: PathOption,
+) -> None:
+    """Write all measurements, the histograms that the report draws, and the bare figures for `dvc metrics`."""
     data = load_tables(prepared, samples)
-    write_json(out, evaluate(data, seed=load_params().seed))
+    measured = evaluate(data, seed=load_params().seed)
+    write_json(out, measured)
     write_json(distributions, histograms(data))
+    write_json(metrics, {area: {name: entry["value"] for name, entry in measured[area].items()} for area in AREAS})
 
 
 if __name__ == "__main__":

@@ -11,14 +11,7 @@ from synth.schema import Schema
 from synth.storage import read_json
 
 
-def main(
-    run: str,
-    prepared: PathOption,
-    build: PathOption,
-    metrics: PathOption,
-    report: PathOption,
-    out: PathOption,
-) -> None:
+def main(run: str, prepared: PathOption, build: PathOption, report: PathOption, out: PathOption) -> None:
     """Write the release folder; exit 1 with the reasons where the gate was not passed."""
     params = load_params()
     facts = provenance(
@@ -33,8 +26,8 @@ def main(
         samples=build / "samples",
         schema=Schema.load(prepared / "schema.json"),
         verdict=Verdict.from_dict(read_json(build / "verdict.json")),
-        metrics=read_json(metrics / "evaluate.json"),
-        lift=read_json(metrics / "lift.json"),
+        metrics=read_json(build / "measurements.json"),
+        lift=read_json(build / "lift.json"),
         validation=read_json(build / "validation.json"),
         report=report,
         card_info=CardInfo(

@@ -35,7 +35,7 @@ def main(
         model=params.run(run).model,
     )
     settings = params.run(run)
-    measured = read_json(metrics / "evaluate.json")
+    measured = read_json(build / "measurements.json")
     validation = read_json(build / "validation.json")
     judged = gate(validation, measured, params.gate)
     write_json(verdict, judged.as_dict())
@@ -44,7 +44,7 @@ def main(
         schema=Schema.load(prepared / "schema.json"),
         metrics=measured,
         distributions=read_json(build / "distributions.json"),
-        lift=read_json(metrics / "lift.json"),
+        lift=read_json(build / "lift.json"),
         speed={**read_json(metrics / "train.json"), **read_json(metrics / "sample.json")},
         validation=validation,
         verdict=judged.as_dict(),
