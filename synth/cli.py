@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from synth.console import application, progress, run
 from synth.errors import ConfigError, InputError
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from synth.schema import Schema
 
 log = logging.getLogger(__name__)
+OPTIONS = ("model", "seed", "device", "max_minutes", "threads")
 app = application("Learn a dataset, draw a synthetic one, prove what it is, release it.")
 
 Data = Annotated[str, typer.Argument(help="CSV, Parquet, a folder of Parquet parts, an fsspec or SQL URL")]
@@ -27,7 +29,7 @@ Target = Annotated[str | None, typer.Option(help="Column that a consumer would p
 Train = Annotated[str, typer.Option(help="The rows that the model was fitted on")]
 Test = Annotated[str, typer.Option(help="Real rows that the model never saw")]
 Holdout = Annotated[str | None, typer.Option(help="Unseen real rows for privacy; the test rows by default")]
-Seed = Annotated[int, typer.Option(min=0, help="Root of all randomness")]
+Seed = Annotated[int, typer.Option(min=0, max=2**62, help="Root of all randomness")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda")]
 Model = Annotated[Path, typer.Option(help="Model directory that `synth fit` wrote")]
 
@@ -57,9 +59,11 @@ def init(
 @app.command()
 def fit(
     data: Data,
-    out: Annotated[Path, typer.Option(help="Model directory to write")],
+    out: Annotated[Path, typer.Option(help="Model directory to write; a former model there is replaced")],
     model: Annotated[str, typer.Option(help="Family, see `synth models`")] = "autoregressive",
-    set_: Annotated[list[str] | None, typer.Option("--set", help="Hyper-parameter as key=value; repeatable")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="key=value, repeatable; a wrong key lists all")
+    ] = None,
     target: Target = None,
     table: Table = None,
     max_minutes: Annotated[float | None, typer.Option(help="Bound on training time; keeps the best so far")] = None,
@@ -69,11 +73,12 @@ def fit(
 ) -> None:
     """Fit a model on DATA; an interrupted fit goes on where it stopped when it is called again."""
     from synth.sources import read_table
-    from synth.storage import remove
-    from synth.synthesizer import Synthesizer
+    from synth.storage import check_replaceable, remove
+    from synth.synthesizer import FILES, Synthesizer
 
     config = dict(_setting(text) for text in set_ or [])
     synthesizer = Synthesizer(model, seed=seed, device=device, max_minutes=max_minutes, threads=threads, **config)
+    check_replaceable(out, *FILES)
     rows = read_table(data, table=table)
     schema = _detect(rows, target)
     checkpoint = out.with_name(f".{out.name}.checkpoint")
@@ -95,16 +100,23 @@ def sample(
     model: Annotated[Path, typer.Argument(help="Model directory that `synth fit` wrote")],
     rows: Annotated[int, typer.Option(min=1, help="Rows to draw, over all shards")],
     out: Annotated[Path, typer.Option(help="A .parquet file, or a folder of parts")],
-    seed: Annotated[int | None, typer.Option(min=0, help="Root of all randomness; the model's by default")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=2**62, help="Root of randomness; the model's by default")
+    ] = None,
     shards: Annotated[int, typer.Option(min=1, help="Part files of a folder")] = 1,
     shard: Annotated[str | None, typer.Option(help="Only this part, as 0/4; for several workers")] = None,
     device: Device = "auto",
 ) -> None:
     """Draw synthetic rows from MODEL to Parquet: the same rows for any number of shards."""
     from synth.sampling import part_name, write_samples, write_shard
+    from synth.storage import check_replaceable
     from synth.synthesizer import Synthesizer
 
     only, shards = _shard(shard) if shard is not None else (None, shards)
+    if out.suffix == ".parquet" and only is None and shards > 1:
+        raise InputError(f"--shards {shards}: a single file {str(out)!r} cannot hold them; give a folder")
+    if only is not None and out.is_dir():
+        check_replaceable(out, part_name(0, shards).replace("part-00000", "part-*"), ".*.partial")
     synthesizer = Synthesizer.load(model, device=device)
     with progress("sample", rows if only is None else rows / shards) as advance:
 
@@ -284,7 +296,13 @@ def _setting(text: str) -> tuple[str, Any]:
     key, equals, value = text.partition("=")
     if not equals or not key:
         raise ConfigError(f"--set: expected key=value, found {text!r}")
-    return key.replace("-", "_"), YAML(typ="safe", pure=True).load(value)
+    name = key.replace("-", "_")
+    if name in OPTIONS:
+        raise ConfigError(f"--set {name}: not a hyper-parameter; there is an option of that name")
+    try:
+        return name, YAML(typ="safe", pure=True).load(value)
+    except YAMLError:
+        raise ConfigError(f"--set {name}: {value!r} is no value that YAML reads") from None
 
 
 def _shard(text: str) -> tuple[int, int]:

@@ -34,10 +34,10 @@ def run(app: typer.Typer) -> None:
         app()
     except SynthError as error:
         _fail(str(error), error.exit_code)
-    except (PermissionError, FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
-        _fail(f"{error.filename}: {error.strerror}", 2)
-    except KeyboardInterrupt:
-        _fail("interrupted; what was there before is unchanged", 130)
+    except OSError as error:
+        _fail(f"{error.filename or 'system'}: {error.strerror or error}", 2)
+    except ModuleNotFoundError as error:
+        _fail(f"package {error.name!r} is not installed; install synth with its extras: pip install 'synth[all]'", 2)
 
 
 def stage(function: Callable[..., None]) -> None:

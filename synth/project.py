@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 from synth.config import load_params, parse_params
 from synth.errors import InputError
 from synth.schema import Schema
-from synth.sources import is_sql
+from synth.sources import is_sql, shown
 from synth.storage import read_text, write_text
 
 
@@ -57,6 +57,8 @@ def dataset_name(location: str) -> str:
 
 
 def _dataset(location: str, schema: Schema, table: str | None) -> dict[str, Any]:
+    if re.search(r"://[^/@]*:[^/@$]+@", location):
+        raise InputError(f"{shown(location)}: the URL holds a password; write it as ${{ENVIRONMENT_VARIABLE}}")
     if is_sql(location):
         source = {"sql": location, "table": table}
     else:

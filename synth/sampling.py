@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from synth.errors import InputError
-from synth.storage import dictionaries, replacing
+from synth.storage import check_replaceable, dictionaries, replacing
 from synth.synthesizer import BLOCK, Synthesizer
 
 ROW_GROUP = 8  # blocks per Parquet row group
@@ -45,6 +45,7 @@ def write_samples(
     on_rows: called with the number of rows written so far
     """
     _check(rows, shards)
+    check_replaceable(out, "part-*.parquet")
     with replacing(out) as temporary:
         temporary.mkdir()
         done = 0

@@ -22,7 +22,14 @@ DELIMITERS = ",;\t|"
 INTEGER = r"^[+-]?(0|[1-9][0-9]*)$"
 FLOAT = r"^[+-]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?$|^[+-]?(inf|Inf|Infinity|infinity)$"
 BOOLEAN = r"^(true|false|True|False|TRUE|FALSE)$"
-SQL = re.compile(r"(sqlite|postgresql|mysql|mariadb|mssql|oracle|duckdb)(\+\w+)?://")
+SQL = re.compile(r"(sqlite|postgres|postgresql|mysql|mariadb|mssql|oracle|duckdb)(\+\w+)?://")
+
+
+def shown(location: str) -> str:
+    """A location without what may be secret in it: the user of a URL, its query and its fragment."""
+    if "://" not in location:
+        return location
+    return re.sub(r"//[^/@]*@", "//", re.split(r"[?#]", location)[0])
 
 
 def is_sql(location: str) -> bool:
@@ -53,8 +60,12 @@ def read_table(
         files = sorted(Path(name).glob("*.parquet"))
         if not files:
             raise InputError(f"{name}: a folder without Parquet files")
-        return pa.concat_tables([read_table(file) for file in files])
+        try:
+            return pa.concat_tables([read_table(file) for file in files])
+        except pa.ArrowInvalid:
+            raise InputError(f"{name}: its Parquet files have different columns; they must have the same") from None
     raw = _read_bytes(name)
+    name = shown(name)
     if not raw:
         raise InputError(f"{name}: the file is empty; expected a CSV with a header line or Parquet")
     if raw[:4] == b"PAR1":
@@ -71,9 +82,11 @@ def _read_bytes(name: str) -> bytes:
         with fsspec.open(name, "rb") as file:
             return bytes(file.read())
     except FileNotFoundError:
-        raise InputError(f"{name}: no such file") from None
-    except (OSError, ValueError, ImportError) as error:
-        raise InputError(f"{name}: cannot be read ({str(error).splitlines()[0]})") from None
+        raise InputError(f"{shown(name)}: no such file") from None
+    except ImportError as error:
+        raise InputError(f"{shown(name)}: its file system needs a package that is missing ({error.name})") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{shown(name)}: cannot be read ({type(error).__name__})") from None
 
 
 def _read_parquet(raw: bytes, name: str) -> pa.Table:
@@ -93,13 +106,17 @@ def _read_sql(url: str, table: str | None) -> pa.Table:
 
     if table is None:
         raise InputError("an SQL source needs the name of a table")
+    file = re.fullmatch(r"sqlite(?:\+\w+)?:///([^?]+)", url)
+    if file and not Path(file[1]).is_file():  # sqlite would make an empty database
+        raise InputError(f"{url}: no such file")
     try:
-        engine = sa.create_engine(os.path.expandvars(url))
+        engine = sa.create_engine(os.path.expandvars(url).replace("postgres://", "postgresql://", 1))
         with engine.connect() as connection:
             frame = pd.read_sql_table(table, connection, dtype_backend="pyarrow")
-    except (sa.exc.SQLAlchemyError, ValueError, ImportError) as error:
-        where = sa.engine.make_url(url).render_as_string(hide_password=True)
-        raise InputError(f"{where}: table {table!r} cannot be read ({type(error).__name__})") from None
+    except ImportError as error:
+        raise InputError(f"{shown(url)}: its database needs the package {error.name!r}; install it") from None
+    except (sa.exc.SQLAlchemyError, ValueError) as error:
+        raise InputError(f"{shown(url)}: table {table!r} cannot be read ({type(error).__name__})") from None
     return from_pandas(frame)
 
 

@@ -29,6 +29,8 @@ def replacing(path: str | Path) -> Iterator[Path]:
     The block may create a file or a directory under the name it gets. An error or a kill leaves `path` as it was.
     """
     target = Path(path)
+    if target.name in ("", ".."):
+        raise InputError(f"{path}: not a name that an output can have")
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.partial")
     try:
@@ -42,6 +44,16 @@ def replacing(path: str | Path) -> Iterator[Path]:
             temporary.replace(target)
     finally:
         remove(temporary)
+
+
+def check_replaceable(path: str | Path, *patterns: str) -> None:
+    """InputError where `path` is a folder with an entry that matches none of the patterns: it is someone else's."""
+    place = Path(path)
+    if not place.is_dir():
+        return
+    foreign = sorted(entry.name for entry in place.iterdir() if not any(entry.match(pattern) for pattern in patterns))
+    if foreign:
+        raise InputError(f"{path}: holds {foreign[0]!r}, which is not replaced; choose a new or empty folder")
 
 
 def write_text(path: str | Path, text: str) -> None:

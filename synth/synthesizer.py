@@ -25,7 +25,7 @@ from synth.errors import ConfigError, FormatError, InputError, SynthError
 from synth.frames import from_pandas, to_pandas
 from synth.models.base import GenerativeModel, TrainingConfig
 from synth.schema import Schema
-from synth.storage import read_json, replacing, write_json
+from synth.storage import check_replaceable, read_json, replacing, write_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 FORMAT_VERSION = 1
 WEIGHTS = "model.safetensors"
 DESCRIPTION = "synthesizer.json"
+FILES = (WEIGHTS, DESCRIPTION)  # all that a model directory holds
 DAMAGE = (SafetensorError, pa.ArrowException)
 BLOCK = 8192  # rows per block: part of what a seed means, so never a setting
 
@@ -97,7 +98,7 @@ class Synthesizer:
         """Learn the rows of `data`, which is not changed.
 
         schema: what `synth.detection.detect` would find, where it is known already
-        target: column to be modelled first and stratified by; part of `schema` where that is given
+        target: column that a consumer would predict; part of `schema` where that is given
         checkpoint: directory that keeps the state of an unfinished training; a later call with the same data,
             configuration and code goes on from there. It is left to the caller to remove it
         checkpoint_seconds: time between two savings of it
@@ -160,6 +161,7 @@ class Synthesizer:
     def save(self, path: str | Path) -> None:
         """Write a directory with `model.safetensors` and `synthesizer.json`, atomically. Nothing is pickled."""
         self._fitted()
+        check_replaceable(path, *FILES)
         with replacing(path) as temporary:
             temporary.mkdir()
             tensors = {name: t.detach().cpu().contiguous() for name, t in self.model_.state_dict().items()}

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from synth.errors import FormatError, InputError
 from synth.expectations import fit_to, suite, title
-from synth.storage import parquet_files, replacing
+from synth.storage import check_replaceable, parquet_files, replacing
 from synth.views import column_view, pair_view
 
 __all__ = ["suite", "validate"]
@@ -26,6 +26,7 @@ __all__ = ["suite", "validate"]
 CELLS = 4_000_000  # values that are held at once, where a single column has no more
 WHOLE = ("names", "rows")  # views of the table as a whole
 WIDTH = 16  # columns that are looked at together: each expectation copies the frame
+DOCS = ("index.html", "static", "expectations", "validations")  # all that a folder of Data Docs holds
 LONG = 160  # characters of what was observed
 UNTOLD = ("column", "column_list", "partition_object", "tail_weight_holdout", "internal_weight_holdout")
 ARROW_ERRORS = (pa.ArrowException, ValueError, TypeError, OverflowError)
@@ -305,6 +306,7 @@ def _write_docs(gx: Any, suite: Mapping[str, Any], results: list[dict[str, Any]]
         "meta": {},
         "id": None,
     }
+    check_replaceable(docs, *DOCS)
     with replacing(docs) as temporary:
         context = _context(gx)
         site = {"class_name": "SiteBuilder", "show_how_to_buttons": False}

@@ -113,6 +113,10 @@ def test_models_are_listed(desk):
         (b"a,b\n1,2\n3,4\n", ("--set", "epoch=1"), "unknown key 'epoch'"),
         (b"a,b\n1,2\n3,4\n", ("--set", "epochs"), "--set: expected key=value, found 'epochs'"),
         (b"a,b\n1,2\ninf,4\n", (), "column 'a'"),
+        (b"a,b\n1,2\n3,4\n", ("--set", "epochs=[1"), "--set epochs: '[1' is no value"),
+        (b"a,b\n1,2\n3,4\n", ("--set", "seed=1"), "--set seed: not a hyper-parameter"),
+        (b"a,b\n1,2\n3,4\n", ("--out", "."), ".: holds 'x.csv', which is not replaced"),
+        (b"a,b\n1,2\n3,4\n", ("--out", "x.csv/m"), "x.csv"),
         (None, (), "x.csv: no such file"),
     ],
 )
@@ -135,6 +139,12 @@ def test_unusable_input_is_one_line_and_exit_2(tmp_path, content, arguments, mes
         (("sample", "nothing", "--rows", "5", "--out", "o"), "nothing: no model directory"),
         (("sample", "model", "--rows", "0", "--out", "o"), "--rows"),
         (("validate", "train.csv", "--model", "nothing"), "nothing: no model directory"),
+        (("sample", "model", "--rows", "9", "--out", "o.parquet", "--shards", "2"), "a single file 'o.parquet' cannot"),
+        (("sample", "model", "--rows", "9", "--out", "."), "which is not replaced"),
+        (("sample", "model", "--rows", "9", "--out", "parts", "--shard", "0/3"), "which is not replaced"),
+        (("sample", "model", "--rows", "9", "--seed", "9" * 30, "--out", "o"), "--seed"),
+        (("validate", "parts", "--model", "model", "--docs", "."), "which is not replaced"),
+        (("init", "postgresql://me:hunter2@localhost/db", "--table", "t"), "postgresql://localhost/db"),
         (("verify", "model"), "model"),
         (("evaluate", "model", "--train", "train.csv", "--test", "test.csv", "--out", "o"), "model"),
         (("dance",), "dance"),
@@ -145,4 +155,7 @@ def test_wrong_usage_is_exit_2_and_writes_nothing(desk, arguments, message):
     assert done.returncode == 2, done.stderr
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+    assert "hunter2" not in done.stderr
     assert not (desk / "o").exists()
+    assert not (desk / "o.parquet").exists()
+    assert (desk / "train.csv").is_file()

@@ -107,7 +107,30 @@ def test_an_sql_table_keeps_integers_beside_nulls(tmp_path):
         read_table(f"sqlite:///{place}")
 
 
-def test_a_password_never_reaches_the_message():
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://me:hunter2@localhost:1/db",
+        "postgres://me:hunter2@localhost:1/db",
+        "postgresql://localhost:1/db?password=hunter2",
+        "postgresql://me:hunter2@localhost:${PORT}/db",
+        "nosuchscheme://me:hunter2@host/x.csv?sig=hunter2",
+    ],
+)
+def test_a_secret_never_reaches_the_message(url):
     with pytest.raises(InputError) as caught:
-        read_table("postgresql://me:hunter2@localhost:1/db", table="t")
+        read_table(url, table="t")
     assert "hunter2" not in str(caught.value)
+
+
+def test_a_database_that_is_not_there_is_not_made(tmp_path):
+    with pytest.raises(InputError, match="no such file"):
+        read_table(f"sqlite:///{tmp_path}/typo.db", table="t")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_parts_with_different_columns_are_refused(tmp_path):
+    pq.write_table(pa.table({"a": [1]}), tmp_path / "1.parquet")
+    pq.write_table(pa.table({"b": [1]}), tmp_path / "2.parquet")
+    with pytest.raises(InputError, match="different columns"):
+        read_table(tmp_path)

