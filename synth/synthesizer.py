@@ -259,8 +259,8 @@ def torch_device(name: str) -> torch.device:
 
 
 def _timeless(history: training.History) -> dict[str, Any]:
-    """The training curve without its clock: the same fit gives the same bytes."""
-    content = history.as_dict()
+    """The training curve without its clock and its interruptions: the same fit gives the same bytes."""
+    content = {key: value for key, value in history.as_dict().items() if key != "resumed_at"}
     epochs = [{key: value for key, value in epoch.items() if key != "seconds"} for epoch in content["epochs"]]
     return {**content, "epochs": epochs}
 

@@ -58,12 +58,17 @@ class Epoch:
 
 @dataclass(frozen=True)
 class History:
-    """What a training did; `rows` counts the training and the validation rows."""
+    """What a training did.
+
+    rows: training and validation rows
+    resumed_at: step at which this process took over from a checkpoint; 0 where it did all
+    """
 
     epochs: tuple[Epoch, ...]
     stopped: Stopped
     steps: int
     rows: int
+    resumed_at: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON can hold it."""
@@ -150,8 +155,9 @@ def train(
     store = Checkpoint(checkpoint, run.key(fingerprint)) if checkpoint else None
     if store:
         store.load(run)
+    resumed_at = run.progress.step
     stopped = run.fit(store, checkpoint_seconds, on_epoch)
-    return History(tuple(run.progress.epochs), stopped, run.progress.step, rows)
+    return History(tuple(run.progress.epochs), stopped, run.progress.step, rows, resumed_at)
 
 
 class Training:

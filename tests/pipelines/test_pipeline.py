@@ -194,6 +194,7 @@ def test_a_result_that_could_not_be_recorded_is_not_computed_twice(released, pla
     assert (code, ran) == (0, ["train@people-small"]), output
     assert sha256(build / "model/model.safetensors") == first
     assert not re.search(r"train people-small [1-8]0%", output), "it was trained again"
+    assert "cpu_seconds" not in read_json(place.root / "metrics/people-small/train.json")["fit"]
     edit(place, "{epochs: 30}", "{epochs: 3}")
 
 
