@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import logging
 
-from synth.validation import suite as make_suite
-from synth.validation import validate
-
 from synth.console import PathOption, stage
 from synth.schema import Schema
 from synth.storage import read_parquet, write_json
+from synth.validation import suite as make_suite
+from synth.validation import validate
 
 log = logging.getLogger(__name__)
 
