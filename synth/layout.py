@@ -5,7 +5,8 @@ Codecs make it and models read it; neither needs the other.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,3 +47,18 @@ class TableLayout:
     def cardinalities(self) -> list[int]:
         """Tokens of each column, (D,)."""
         return [column.cardinality for column in self.columns]
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What sampled rows must keep, in the layout's columns.
+
+    spans: column -> (K, 2) float64, from where to where inside each token a value may lie, 0 to 1; (0, 1) allows all
+        of a token, (0, 0) none of it. The same for every row
+    tokens: (n, D) int64, the token that a row has in a column; -1 where it is free. None where all are
+    places: (n, D) float32, places of these tokens
+    """
+
+    spans: Mapping[int, NDArray[np.float64]] = field(default_factory=dict)
+    tokens: NDArray[np.int64] | None = None
+    places: NDArray[np.float32] | None = None

@@ -6,7 +6,7 @@ before they come here, so nothing is rounded that the source did not round.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,8 +79,38 @@ class Grid:
             tokens[null] = int(self.counts.argmax())
         return tokens.astype(np.int64)
 
-    def decode(self, tokens: NDArray[np.int64], rng: np.random.Generator) -> tuple[Line, NDArray[np.bool_]]:
-        """Values (N,) and where they are null; inside a bin between two neighbouring quantiles, uniformly."""
+    def binned(self, tokens: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """(N,) whether a token is a bin."""
+        count = len(self.atoms)
+        return np.asarray((tokens >= count) & (tokens < count + len(self.knots)))
+
+    def places(self, values: Line, tokens: NDArray[np.int64]) -> NDArray[np.float32]:
+        """(N,) the rank of each value inside its bin, 0 to 1, which `decode` turns back; 0.5 outside of bins."""
+        places = np.full(len(tokens), 0.5, dtype=np.float32)
+        inside = np.flatnonzero(self.binned(tokens))
+        rows = tokens[inside] - len(self.atoms)
+        order = np.argsort(rows, kind="stable")
+        for row, chosen in _groups(rows[order], inside[order]):
+            places[chosen] = _place(self.knots[row], values[chosen])
+        return places
+
+    def log_density(self, values: Line, tokens: NDArray[np.int64]) -> NDArray[np.float64]:
+        """(N,) log density inside the bin: of floats per unit, of integers the probability of each; else 0."""
+        density = np.zeros(len(tokens))
+        inside = np.flatnonzero(self.binned(tokens))
+        rows = tokens[inside] - len(self.atoms)
+        order = np.argsort(rows, kind="stable")
+        for row, chosen in _groups(rows[order], inside[order]):
+            density[chosen] = np.log(_density(self.knots[row], values[chosen]))
+        return density
+
+    def decode(
+        self, tokens: NDArray[np.int64], rng: np.random.Generator, places: NDArray[np.floating[Any]] | None = None
+    ) -> tuple[Line, NDArray[np.bool_]]:
+        """Values (N,) and where they are null; inside a bin between two neighbouring quantiles, uniformly.
+
+        places: (N,) ranks inside the bins instead of uniform ones
+        """
         kind = self.atoms.dtype
         values = np.zeros(len(tokens), dtype=kind)
         uniform, place = rng.random(len(tokens)), rng.random(len(tokens))
@@ -88,13 +118,19 @@ class Grid:
         if count:
             atom = tokens < count
             values[atom] = self.atoms[tokens[atom]]
-        inside = np.flatnonzero((tokens >= count) & (tokens < count + len(self.knots)))
+        inside = np.flatnonzero(self.binned(tokens))
         if len(inside):
             table, sizes = self._table()
             row = tokens[inside] - count
-            gap = (uniform[inside] * (sizes[row] - 1)).astype(np.int64)
-            low, high = table[row, gap], table[row, np.minimum(gap + 1, sizes[row] - 1)]
-            values[inside] = _between(low, high, place[inside])
+            gaps = sizes[row] - 1
+            if places is None:
+                gap, place = (uniform[inside] * gaps).astype(np.int64), place[inside]
+            else:
+                along = np.clip(places[inside].astype(np.float64), 0, 1) * gaps
+                gap = np.minimum(along.astype(np.int64), np.maximum(gaps - 1, 0))
+                place = along - gap
+            low, high = table[row, gap], table[row, np.minimum(gap + 1, gaps)]
+            values[inside] = _between(low, high, place)
         null = tokens == count + len(self.knots) if self.nulls else np.zeros(len(tokens), dtype=bool)
         return values, null
 
@@ -176,6 +212,46 @@ def _quantiles(values: Line, counts: NDArray[np.int64]) -> Line:
     rows = int(counts.sum())
     wanted = np.linspace(0, rows - 1, int(np.clip(rows // 8, LEAST_KNOTS, KNOTS)))
     return values[np.searchsorted(np.cumsum(counts), np.round(wanted), side="right")]
+
+
+def _groups(rows: NDArray[np.int64], where: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.int64]]]:
+    """(row, the entries of `where` beside it) for each different one of the sorted `rows`."""
+    starts = np.flatnonzero(np.diff(rows, prepend=-1))
+    for start, chosen in zip(starts, np.split(where, starts[1:]), strict=False):
+        yield int(rows[start]), chosen
+
+
+def _place(knots: Line, values: Line) -> NDArray[np.float64]:
+    """(N,) rank of values among the knots of their bin, the middle where several ranks give the same value."""
+    gaps = len(knots) - 1
+    if not gaps:
+        return np.full(len(values), 0.5)
+    first, last = (np.searchsorted(knots, values, side=side) for side in ("left", "right"))
+    gap = np.clip(last - 1, 0, gaps - 1)
+    low, high = knots[gap].astype(np.float64), knots[gap + 1].astype(np.float64)
+    inside = (values.astype(np.float64) - low) / np.maximum(high - low, np.finfo(np.float64).tiny)
+    if knots.dtype != np.float64:
+        inside = (values - knots[gap] + 0.5).astype(np.float64) / (knots[gap + 1] - knots[gap] + 1).astype(np.float64)
+    repeated = last - first > 1  # zero-width gaps between equal knots
+    rank = np.where(repeated, (first + last - 1) / 2, gap + np.clip(inside, 0, 1))
+    return np.asarray(np.clip(rank / gaps, 0, 1))
+
+
+def _density(knots: Line, values: Line) -> NDArray[np.float64]:
+    """(N,) density inside the bin: the sum over the gaps that hold the value of (1 / gaps) / width."""
+    gaps = len(knots) - 1
+    if not gaps:
+        return np.ones(len(values))
+    low, high = knots[:-1], knots[1:]
+    if knots.dtype == np.float64:
+        gap = np.clip(np.searchsorted(knots, values, side="right") - 1, 0, gaps - 1)
+        least = max(float(knots[-1] - knots[0]) * 1e-6, np.finfo(np.float64).tiny)
+        return np.asarray(1 / gaps / np.maximum(high - low, least)[gap])
+    share = 1 / gaps / (high - low + 1).astype(np.float64)
+    total = np.zeros(len(values))
+    for a, b, weight in zip(low, high, share, strict=True):
+        total += np.where((values >= a) & (values <= b), weight, 0.0)
+    return np.asarray(np.maximum(total, share.min()))
 
 
 def _between(low: Line, high: Line, place: NDArray[np.float64]) -> Line:

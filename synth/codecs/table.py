@@ -54,23 +54,42 @@ class TableCodec:
         return TableLayout(tuple(found for _, found in self._modelled))
 
     def encode(self, table: pa.Table) -> dict[str, NDArray[Any]]:
-        """{"tokens": (N, D) int64} of a table with the schema's columns."""
+        """{"tokens": (N, D) int64, "places": (N, D) float32} of a table with the schema's columns."""
         table = restore(table, self.schema)
-        tokens = [self.columns[i].encode(flat(table.column(i))) for i, _ in self._modelled]
-        empty = np.zeros((table.num_rows, 0), dtype=np.int64)
-        return {"tokens": np.column_stack(tokens) if tokens else empty}
+        shape = (table.num_rows, len(self._modelled))
+        tokens, places = np.empty(shape, dtype=np.int64), np.empty(shape, dtype=np.float32)
+        for d, (i, _) in enumerate(self._modelled):
+            array = flat(table.column(i))
+            tokens[:, d] = self.columns[i].encode(array)
+            places[:, d] = self.columns[i].places(array, tokens[:, d])
+        return {"tokens": tokens, "places": places}
+
+    def log_density(self, table: pa.Table, tokens: NDArray[np.int64]) -> NDArray[np.float64]:
+        """(N,) log density of the rows inside their tokens (N, D), summed over the columns."""
+        table = restore(table, self.schema)
+        each = (
+            self.columns[i].log_density(flat(table.column(i)), tokens[:, d]) for d, (i, _) in enumerate(self._modelled)
+        )
+        return sum(each, np.zeros(table.num_rows))
 
     def decode(self, arrays: Arrays, *, rows: range, rng: np.random.Generator) -> pa.Table:
-        """A table of the source's Arrow schema from {"tokens": (N, D)} and the rows' global numbers."""
-        place = {i: d for d, (i, _) in enumerate(self._modelled)}
+        """A table of the source's Arrow schema from {"tokens": (N, D)} and the rows' global numbers.
+
+        {"places": (N, D)} says where inside the tokens the values lie; without it they are drawn uniformly.
+        """
+        tokens, places = (self._columns_of(arrays.get(name)) for name in ("tokens", "places"))
         numbers = np.arange(rows.start, rows.stop, dtype=np.int64)
         schema = self.schema.arrow_schema
         decoded = [
-            column.decode(arrays["tokens"][:, place[i]] if i in place else None, numbers, stream)
+            column.decode(tokens.get(i), numbers, stream, places.get(i))
             for i, (column, stream) in enumerate(zip(self.columns, rng.spawn(len(self.columns)), strict=True))
         ]
         exact = [_exact(*parts) for parts in zip(decoded, self.schema.columns, schema.types, strict=True)]
         return pa.table(exact, schema=schema)
+
+    def _columns_of(self, array: NDArray[Any] | None) -> dict[int, NDArray[Any]]:
+        """The modelled columns of an array (N, D) by their positions in the schema."""
+        return {} if array is None else {i: array[:, d] for d, (i, _) in enumerate(self._modelled)}
 
     def empty(self) -> pa.Table:
         """No row, in the source's Arrow schema, dictionaries with all their categories."""

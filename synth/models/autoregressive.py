@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from synth.layout import ColumnLayout, TableLayout
+from synth.layout import ColumnLayout, Condition, TableLayout
 from synth.models.base import Batch, GenerativeModel, TrainingConfig
 
 SAMPLE_ROWS = 2048  # rows drawn at once, so that activations stay in the processor's cache
@@ -170,7 +170,7 @@ class Model(GenerativeModel):
         return self._column_log_prob(batch["tokens"], None).sum(0)
 
     @torch.no_grad()
-    def sample(self, n: int, generator: torch.Generator) -> dict[str, Tensor]:
+    def sample(self, n: int, generator: torch.Generator, condition: Condition | None = None) -> dict[str, Tensor]:
         """Draw n rows, {"tokens": (n, D) int64}: column after column by the inverse of its distribution."""
         device = self.embedding.device
         D = len(self.layout.columns)

@@ -15,7 +15,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
-from synth.layout import TableLayout
+from synth.layout import Condition, TableLayout
 
 Batch = Mapping[str, Tensor]
 
@@ -54,9 +54,17 @@ class TrainingConfig(BaseModel):
 
 
 class GenerativeModel(nn.Module, ABC):
-    """Base of all families; initial weights are drawn from the generator alone."""
+    """Base of all families; initial weights are drawn from the generator alone.
+
+    A batch is {"tokens": (B, D) int64, "places": (B, D) float32}: which token a value has, and where inside it the
+    value lies, 0 to 1 (0.5 where the token is one single value). Places may be missing; a family that does not model
+    them ignores them, and the codec then draws them uniformly.
+
+    conditional: whether `sample` keeps a condition
+    """
 
     modalities: ClassVar[tuple[str, ...]] = ("table",)
+    conditional: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -70,12 +78,16 @@ class GenerativeModel(nn.Module, ABC):
 
     @abstractmethod
     def loss(self, batch: Batch, generator: torch.Generator) -> Tensor:
-        """Scalar training loss. batch["tokens"]: (B, D) int64."""
+        """Scalar training loss."""
 
     @abstractmethod
-    def sample(self, n: int, generator: torch.Generator) -> dict[str, Tensor]:
-        """Draw n rows: {"tokens": (n, D) int64}."""
+    def sample(self, n: int, generator: torch.Generator, condition: Condition | None = None) -> dict[str, Tensor]:
+        """Draw n rows: {"tokens": (n, D) int64} and, of a family that models them, {"places": (n, D) float32}.
+
+        condition: what each row must keep; given to a `conditional` family only
+        """
 
     def log_prob(self, batch: Batch) -> Tensor:
-        """(B,) log-likelihood of each row in nats, where the family has one."""
+        """(B,) log-likelihood of each row in nats, where the family has one: the probability of its tokens, times
+        the density of the places inside them with respect to the uniform one."""
         raise NotImplementedError(f"{type(self).__module__} has no likelihood")

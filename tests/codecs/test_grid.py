@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import kstest
 
 from synth.codecs.columns.number import relative, stride, widen
 from synth.codecs.grid import BINS, FEW, KNOTS, Grid
@@ -86,3 +87,38 @@ def test_few_values_are_always_exact(distinct):
     assert grid.knots == ()
     far = grid.encode(line + 0.1, np.zeros(distinct, dtype=bool))
     assert far.tolist() == list(range(distinct))
+
+
+@settings(max_examples=100, deadline=None)
+@given(LINES)
+def test_the_place_of_a_value_gives_the_value_back(line):
+    grid = Grid.fit(line, 0)
+    tokens = grid.encode(line, np.zeros(len(line), dtype=bool))
+    places = grid.places(line, tokens)
+    assert ((places >= 0) & (places <= 1)).all()
+    values, _ = grid.decode(tokens, np.random.default_rng(0), places)
+    np.testing.assert_array_equal(grid.encode(values, np.zeros(len(line), dtype=bool)), tokens)
+    widest = max((float(knots[-1]) - float(knots[0]) for knots in grid.knots), default=0.0)
+    if np.isfinite(widest):
+        far = np.abs(values.astype(np.float64) - line.astype(np.float64))
+        assert (far <= 1 + 1e-4 * widest).all()
+
+
+def test_places_of_a_smooth_column_are_uniform_and_densities_known():
+    line = np.random.default_rng(0).normal(size=200_000)
+    grid = Grid.fit(line, 0)
+    tokens = grid.encode(line, np.zeros(len(line), dtype=bool))
+    assert kstest(grid.places(line, tokens), "uniform").pvalue > 0.001
+    share = np.log(grid.counts / grid.counts.sum())[tokens]
+    entropy = -(share + grid.log_density(line, tokens)).mean()
+    assert entropy == pytest.approx(0.5 * np.log(2 * np.pi * np.e), rel=0.01)
+
+
+def test_probabilities_of_the_integers_of_a_bin_sum_to_one():
+    line = np.random.default_rng(0).integers(0, 3000, 2500)
+    grid = Grid.fit(line, 0)
+    for token in range(len(grid.atoms), len(grid.counts)):
+        knots = grid.knots[token - len(grid.atoms)]
+        every = np.arange(knots[0], knots[-1] + 1)
+        mass = np.exp(grid.log_density(every, np.full(len(every), token)))
+        assert mass.sum() == pytest.approx(1)

@@ -21,6 +21,8 @@ from synth.layout import ColumnLayout
 from synth.schema import Column
 
 Tokens = NDArray[np.int64]
+Places = NDArray[np.float32]
+Floats = NDArray[np.floating[Any]]
 
 
 class ColumnCodec(ABC):
@@ -39,10 +41,21 @@ class ColumnCodec(ABC):
     def encode(self, array: pa.Array) -> Tokens:
         """(N,) int64; a value that was not fitted becomes the nearest or the most frequent token."""
 
+    def places(self, array: pa.Array, tokens: Tokens) -> Places:
+        """(N,) float32, where inside its token each value lies, 0 to 1; 0.5 in a token of one single value."""
+        return np.full(len(tokens), 0.5, dtype=np.float32)
+
     @abstractmethod
-    def decode(self, tokens: Tokens | None, rows: Tokens, rng: np.random.Generator) -> pa.Array:
-        """Values for tokens (N,) and the global row numbers (N,), in the column's Arrow type or, where that is a
-        dictionary or a view, in the plain type of its values."""
+    def decode(
+        self, tokens: Tokens | None, rows: Tokens, rng: np.random.Generator, places: Floats | None = None
+    ) -> pa.Array:
+        """Values for tokens (N,), the global row numbers (N,) and the places inside the tokens (N,), drawn uniformly
+        where there are none; in the column's Arrow type or, where that is a dictionary or a view, in the plain type of
+        its values."""
+
+    def log_density(self, array: pa.Array, tokens: Tokens) -> NDArray[np.float64]:
+        """(N,) log density of each value inside its token, in the column's own unit; 0 in one single value."""
+        return np.zeros(len(tokens))
 
     @abstractmethod
     def state(self) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from synth.codecs import text
-from synth.codecs.columns import ColumnCodec, Tokens, flat
+from synth.codecs.columns import ColumnCodec, Floats, Tokens, flat
 from synth.layout import ColumnLayout
 from synth.schema import Column
 
@@ -57,7 +57,9 @@ class Codec(ColumnCodec):
         tokens[np.asarray(pc.is_null(array))] = len(self.values) if self.nulls else fallback
         return tokens
 
-    def decode(self, tokens: Tokens | None, rows: Tokens, rng: np.random.Generator) -> pa.Array:
+    def decode(
+        self, tokens: Tokens | None, rows: Tokens, rng: np.random.Generator, places: Floats | None = None
+    ) -> pa.Array:
         """The values of the tokens."""
         assert tokens is not None  # noqa: S101 - a category always has tokens
         indices = pa.array(tokens, mask=tokens >= len(self.values))

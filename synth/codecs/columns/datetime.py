@@ -9,9 +9,10 @@ from typing import Any, Self
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from synth.codecs import dates
-from synth.codecs.columns import ColumnCodec, Tokens, flat, number
+from synth.codecs.columns import ColumnCodec, Floats, Places, Tokens, flat, number
 from synth.codecs.dates import TextDates
 from synth.codecs.text import value_type
 from synth.layout import ColumnLayout
@@ -41,9 +42,19 @@ class Codec(ColumnCodec):
         """Nearest atom or bin."""
         return self.inner.encode(to_ticks(flat(array), self.text))
 
-    def decode(self, tokens: Tokens | None, rows: Tokens, rng: np.random.Generator) -> pa.Array:
+    def places(self, array: pa.Array, tokens: Tokens) -> Places:
+        """Rank inside the bin."""
+        return self.inner.places(to_ticks(flat(array), self.text), tokens)
+
+    def log_density(self, array: pa.Array, tokens: Tokens) -> NDArray[np.float64]:
+        """The probability of each moment of the column's unit."""
+        return self.inner.log_density(to_ticks(flat(array), self.text), tokens)
+
+    def decode(
+        self, tokens: Tokens | None, rows: Tokens, rng: np.random.Generator, places: Floats | None = None
+    ) -> pa.Array:
         """Dates inside the training range, at its step."""
-        ticks = self.inner.decode(tokens, rows, rng)
+        ticks = self.inner.decode(tokens, rows, rng, places)
         if self.text is not None:
             return self.text.write(ticks).cast(self.dtype)
         return ticks.cast(integer_of(self.dtype)).cast(self.dtype)

@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 import pyarrow as pa
 
-from synth.codecs.columns import ColumnCodec, Tokens, nan_share, with_nan
+from synth.codecs.columns import ColumnCodec, Floats, Tokens, nan_share, with_nan
 from synth.layout import ColumnLayout
 from synth.schema import Column
 
@@ -34,7 +34,9 @@ class Codec(ColumnCodec):
         """Zeros, which nobody reads."""
         return np.zeros(len(array), dtype=np.int64)
 
-    def decode(self, tokens: Tokens | None, rows: Tokens, rng: np.random.Generator) -> pa.Array:
+    def decode(
+        self, tokens: Tokens | None, rows: Tokens, rng: np.random.Generator, places: Floats | None = None
+    ) -> pa.Array:
         """Nulls."""
         return with_nan(pa.nulls(len(rows), self.dtype), self.nan, rng)
 

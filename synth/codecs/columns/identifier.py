@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from synth.codecs.columns import ColumnCodec, Tokens, flat
+from synth.codecs.columns import ColumnCodec, Floats, Tokens, flat
 from synth.codecs.text import value_type
 from synth.layout import ColumnLayout
 from synth.patterns import Counter, Template, generate, learn, regex, running
@@ -63,7 +63,9 @@ class Codec(ColumnCodec):
         """1 for a null, 0 for a value."""
         return np.asarray(pc.is_null(flat(array))).astype(np.int64)
 
-    def decode(self, tokens: Tokens | None, rows: Tokens, rng: np.random.Generator) -> pa.Array:
+    def decode(
+        self, tokens: Tokens | None, rows: Tokens, rng: np.random.Generator, places: Floats | None = None
+    ) -> pa.Array:
         """An identifier of its own for each row number."""
         null = np.zeros(len(rows), dtype=bool) if tokens is None else tokens == 1
         inner = value_type(self.dtype)

@@ -11,8 +11,9 @@ from typing import Any, Self
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
-from synth.codecs.columns import ColumnCodec, Tokens, flat, nan_share, with_nan
+from synth.codecs.columns import ColumnCodec, Floats, Places, Tokens, flat, nan_share, with_nan
 from synth.codecs.grid import Grid, Line
 from synth.codecs.text import value_type
 from synth.layout import ColumnLayout
@@ -55,16 +56,34 @@ class Codec(ColumnCodec):
 
     def encode(self, array: pa.Array) -> Tokens:
         """Nearest atom or bin."""
+        return self.grid.encode(*self._line(array))
+
+    def places(self, array: pa.Array, tokens: Tokens) -> Places:
+        """Rank inside the bin."""
+        return self.grid.places(self._line(array)[0], tokens)
+
+    def log_density(self, array: pa.Array, tokens: Tokens) -> NDArray[np.float64]:
+        """Of floats and decimals per unit; of integers the probability of each."""
+        density = self.grid.log_density(self._line(array)[0], tokens)
+        if self.grid.atoms.dtype == np.float64 or pa.types.is_integer(self.dtype):
+            return density
+        unit = math.log(self.step) - (self.decimals or 0) * math.log(10)
+        return np.where(self.grid.binned(tokens), density - unit, density)
+
+    def _line(self, array: pa.Array) -> tuple[Line, NDArray[np.bool_]]:
+        """Places on the grid's line (N,), arbitrary under the nulls, and where these are."""
         array = flat(array)
         null = np.asarray(pc.is_null(array))
         values = np.zeros(len(array), dtype=self.grid.atoms.dtype)
         values[~null] = relative(to_line(pc.drop_null(array), self.decimals), self.offset, self.step)
-        return self.grid.encode(values, null)
+        return values, null
 
-    def decode(self, tokens: Tokens | None, rows: Tokens, rng: np.random.Generator) -> pa.Array:
+    def decode(
+        self, tokens: Tokens | None, rows: Tokens, rng: np.random.Generator, places: Floats | None = None
+    ) -> pa.Array:
         """Values inside the training range, with its decimals."""
         assert tokens is not None  # noqa: S101 - a number always has tokens
-        values, null = self.grid.decode(tokens, rng)
+        values, null = self.grid.decode(tokens, rng, places)
         if values.dtype != np.float64:
             values = widen(values, self.offset, self.step)
         numbers = with_minus(from_line(values, null, self.dtype, self.decimals), self.minus, rng)

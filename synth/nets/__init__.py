@@ -1,0 +1,1 @@
+"""Backbones and representations that several families share: tensors in, tensors out."""
