@@ -49,10 +49,10 @@ def test_the_model_of_contributing_is_found_and_learns(tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", *(f"docs/{p.name}" for p in ROOT.glob("docs/*.md"))])
 def test_files_that_are_named_are_there(name):
     text = (ROOT / name).read_text(encoding="utf-8")
-    named = re.findall(r"`((?:synth|pipelines|dags|docs|tests)/[\w./-]+)`", text)
+    named = re.findall(r"`((?:synth|pipelines|dags|docs|tests|benchmarks)/[\w./-]+)`", text)
     named += [target for target in re.findall(r"\]\(([\w./-]+)\)", text) if not target.startswith("http")]
     there = [ROOT / path if path.split("/")[0] in TOP else (ROOT / name).parent / path for path in named]
     assert [str(path) for path in there if not path.exists()] == []
 
 
-TOP = ("synth", "pipelines", "dags", "docs", "tests")
+TOP = ("synth", "pipelines", "dags", "docs", "tests", "benchmarks")
