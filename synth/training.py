@@ -11,7 +11,7 @@ import json
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from synth.errors import InputError, TrainingError
 from synth.models.base import GenerativeModel, TrainingConfig
@@ -246,12 +246,7 @@ class Training:
         for group in self.optimiser.param_groups:
             group["lr"] = self.learning_rate()
         self.model.train()
-        loss = optimise(self.model, self.optimiser, batch, self.generator(NOISE, number, self.device))
-        if not math.isfinite(loss):
-            raise TrainingError(
-                f"step {number + 1}: its loss or gradient is not finite (the last good checkpoint is kept); "
-                f"try a learning_rate below {self.config.learning_rate:g}"
-            )
+        loss = self.model.step(batch, self.generator(NOISE, number, self.device), self.descend)
         progress.step += 1
         progress.loss_sum += loss * len(rows)
         progress.row_sum += len(rows)
@@ -262,6 +257,25 @@ class Training:
                 average.lerp_(weight, 1 - decay)
             for mine, theirs in zip(self.averaged.buffers(), self.model.buffers(), strict=True):
                 mine.copy_(theirs)
+
+    def descend(self, loss: Tensor, parameters: Iterable[nn.Parameter] | None = None) -> float:
+        """One clipped step of `parameters` (of all by default) down the gradient of `loss`; returns its value.
+
+        TrainingError where the loss or its gradient is not finite, with nothing changed.
+        """
+        chosen = list(self.model.parameters() if parameters is None else parameters)
+        self.optimiser.zero_grad(set_to_none=True)  # AdamW leaves alone what has no gradient
+        value = float(loss.detach())
+        if math.isfinite(value):
+            loss.backward(inputs=chosen)  # type: ignore[no-untyped-call]
+            norm = torch.nn.utils.clip_grad_norm_(chosen, self.config.gradient_clip)
+            if math.isfinite(float(norm)):
+                self.optimiser.step()
+                return value
+        raise TrainingError(
+            f"step {self.progress.step + 1}: its loss or gradient is not finite (the last good checkpoint is kept); "
+            f"try a learning_rate below {self.config.learning_rate:g}"
+        )
 
     def permutation(self, number: int) -> Tensor:
         """The order of the rows in a pass, (N,) int64 on the device."""
@@ -321,26 +335,6 @@ def make_optimiser(model: GenerativeModel) -> torch.optim.Optimizer:
         {"params": plain, "weight_decay": 0.0},
     ]
     return torch.optim.AdamW(groups, lr=config.learning_rate, betas=config.betas, fused=True)
-
-
-def optimise(
-    model: GenerativeModel,
-    optimiser: torch.optim.Optimizer,
-    batch: Mapping[str, Tensor],
-    generator: torch.Generator,
-) -> float:
-    """One clipped step down the gradient of `model.loss`. Returns the loss, or NaN with nothing changed."""
-    optimiser.zero_grad(set_to_none=True)
-    loss = model.loss(batch, generator)
-    value = float(loss.detach())
-    if not math.isfinite(value):
-        return math.nan
-    loss.backward()  # type: ignore[no-untyped-call]
-    norm = torch.nn.utils.clip_grad_norm_(model.parameters(), model.config.gradient_clip)
-    if not math.isfinite(float(norm)):
-        return math.nan
-    optimiser.step()
-    return value
 
 
 class Checkpoint:

@@ -116,6 +116,37 @@ def test_the_learning_rate_warms_up_and_decays():
     assert rates[-1] == pytest.approx(0.0002, rel=0.05)
 
 
+class Halves(Model):
+    """Two losses in turn: all but the embedding follows the likelihood, the embedding alone its own square."""
+
+    def step(self, batch, generator, descend):
+        others = [weight for name, weight in self.named_parameters() if name != "embedding"]
+        before = [self.embedding.clone(), *(weight.clone() for weight in others)]
+        value = descend(self.loss(batch, generator), others)
+        assert torch.equal(self.embedding, before[0])
+        middle = [weight.clone() for weight in others]
+        assert any(not torch.equal(one, other) for one, other in zip(middle, before[1:], strict=True))
+        descend((self.embedding - 1).square().sum(), [self.embedding])
+        assert not torch.equal(self.embedding, before[0])
+        assert all(torch.equal(one, other) for one, other in zip(middle, others, strict=True))
+        return value
+
+
+def test_a_family_with_losses_of_its_own_changes_only_what_it_names_and_resumes(tmp_path, monkeypatch):
+    tokens = toy(450)
+    whole, resumed = small(tokens, Halves), small(tokens, Halves)
+    distance = (whole.embedding - 1).square().mean().item()
+    history = fit(whole, tokens)
+    assert (whole.embedding - 1).square().mean().item() < distance
+    stop_after(monkeypatch, 9)
+    with pytest.raises(KeyboardInterrupt):
+        fit(small(tokens, Halves), tokens, checkpoint=tmp_path, checkpoint_seconds=0)
+    monkeypatch.undo()
+    again = fit(resumed, tokens, checkpoint=tmp_path)
+    assert (again.resumed_at, again.steps) == (9, history.steps)
+    assert digest(resumed) == digest(whole)
+
+
 @pytest.mark.parametrize("where", ["loss", "gradient"])
 def test_a_non_finite_step_stops_by_number_and_leaves_the_last_good_checkpoint(tmp_path, where):
     class Breaking(Model):

@@ -8,8 +8,8 @@ docstring per field, and `Model`, a subclass of `GenerativeModel`. Its first doc
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import ClassVar
+from collections.abc import Iterable, Mapping
+from typing import ClassVar, Protocol
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -18,6 +18,12 @@ from torch import Tensor, nn
 from synth.layout import Condition, TableLayout
 
 Batch = Mapping[str, Tensor]
+
+
+class Descend(Protocol):
+    """One clipped optimiser step of `parameters`, all by default, down the gradient of `loss`; returns its value."""
+
+    def __call__(self, loss: Tensor, parameters: Iterable[nn.Parameter] | None = None) -> float: ...
 
 
 class TrainingConfig(BaseModel):
@@ -78,7 +84,15 @@ class GenerativeModel(nn.Module, ABC):
 
     @abstractmethod
     def loss(self, batch: Batch, generator: torch.Generator) -> Tensor:
-        """Scalar training loss."""
+        """Scalar that training lowers; on validation rows, in evaluation mode, it decides which state is kept."""
+
+    def step(self, batch: Batch, generator: torch.Generator, descend: Descend) -> float:
+        """Learn from one batch; returns the figure that stands for it in the training curve.
+
+        A family whose parts follow losses of their own (a generator and its critic) overrides this and calls
+        `descend(loss, parameters)` for each.
+        """
+        return descend(self.loss(batch, generator))
 
     @abstractmethod
     def sample(self, n: int, generator: torch.Generator, condition: Condition | None = None) -> dict[str, Tensor]:
