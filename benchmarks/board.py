@@ -20,12 +20,12 @@ YARDSTICK = "TabularARGN"  # the strongest peer: costs are compared with its own
 class Figure:
     """A column of the table.
 
-    best: `low`, `high`, or the value that real rows would have. quality: systems are ranked by it.
+    best: `low`, `high`, the value that real rows would have, or `none`. quality: systems are ranked by it.
     """
 
     key: str
     title: str
-    best: Literal["low", "high"] | float
+    best: Literal["low", "high", "none"] | float
     digits: int
     quality: bool = True
 
@@ -42,8 +42,8 @@ class Figure:
     @property
     def head(self) -> str:
         """Title with the direction that is better."""
-        sign = {"low": "↓", "high": "↑"}.get(str(self.best), f"→ {self.best}")
-        return f"{self.title} {sign}"
+        sign = {"low": " ↓", "high": " ↑", "none": ""}.get(str(self.best), f" → {self.best}")
+        return f"{self.title}{sign}"
 
 
 FIGURES = (
@@ -51,15 +51,15 @@ FIGURES = (
     Figure("trend_error", "trend error", "low", 4),
     Figure("c2st_auc", "two-sample AUC", 0.5, 3),
     Figure("tstr", "TSTR", "high", 4),
-    Figure("trtr", "TRTR", "high", 4, quality=False),
+    Figure("trtr", "TRTR", "none", 4, quality=False),
     Figure("lift", "lift", "high", 4, quality=False),
     Figure("precision", "precision", "high", 3),
     Figure("recall", "recall", "high", 3),
     Figure("coverage", "coverage", "high", 3),
     Figure("density", "density", 1.0, 3),
-    Figure("dcr_share", "DCR share", 0.5, 3),
-    Figure("copies", "copies", "low", 4, quality=False),
-    Figure("copies_floor", "copies, real", "low", 4, quality=False),
+    Figure("dcr_share", "DCR share", 0.5, 3, quality=False),
+    Figure("copies", "copies", "none", 4, quality=False),
+    Figure("copies_floor", "copies, real", "none", 4, quality=False),
     Figure("fit_cpu_s", "fit CPU-s", "low", 1, quality=False),
     Figure("cpu_s", "all CPU-s", "low", 1, quality=False),
     Figure("memory_mb", "memory MB", "low", 0, quality=False),

@@ -24,7 +24,7 @@ def main(
 ) -> None:
     """Write the lift with its intervals and baselines, its curve as CSV, and the bare figures for `dvc metrics`."""
     params = load_params()
-    result = lift(load_tables(prepared, samples), rows=params.lift.rows, seeds=params.lift.seeds, seed=params.seed)
+    result = lift(load_tables(prepared, samples), **params.lift.model_dump(), seed=params.seed)
     write_json(out, result)
     with replacing(plot) as temporary:
         curve = pd.DataFrame(result.get("curve", []), columns=["rows", "strategy", "lift", "low", "high"])

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import html
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
-from synth.evaluation.gains import TITLES, WORDS
+from synth.evaluation.gains import SHORT, TITLES, WORDS
 
 Json = Mapping[str, Any]
 COLOURS = {
@@ -178,45 +179,61 @@ def pair_chart(distributions: Json) -> Chart | None:
 
 
 def lift_charts(lift: Json) -> list[Chart]:
-    """One chart a metric: gain of each strategy over real rows alone, with its interval, by number of real rows."""
+    """One chart a metric: gain of each strategy over real rows alone, with its interval, against the real rows."""
     if "figures" not in lift:
         return []
-    charts = []
-    for metric in lift["metrics"]:
-        strategies = lift["figures"][str(lift["rows"][0])][metric]
-        data = []
-        for strategy in strategies:
-            entries = [lift["figures"][str(count)][metric][strategy] for count in lift["rows"]]
-            data.append(
-                {
-                    "type": "bar",
-                    "name": TITLES[strategy],
-                    "x": [f"{count:,} real rows" for count in lift["rows"]],
-                    "y": [entry["value"] for entry in entries],
-                    "error_y": {
-                        "type": "data",
-                        "array": [entry["high"] - entry["value"] for entry in entries],
-                        "arrayminus": [entry["value"] - entry["low"] for entry in entries],
-                        "thickness": 1.2,
-                        "width": 3,
-                        "color": "@ink",
-                    },
-                    "marker": {"color": COLOURS[strategy]},
-                    "hovertemplate": "%{y:+.4f}<extra>" + TITLES[strategy] + "</extra>",
-                }
-            )
-        layout = {
-            "barmode": "group",
-            "bargap": 0.25,
-            "xaxis": {"type": "category", "showgrid": False},
-            "yaxis": {"title": {"text": f"change of {WORDS[metric]}"}, "tickformat": "+.2f", "zeroline": True},
-            "showlegend": True,
-            "legend": LEGEND,
-            "margin": {"l": 62, "r": 8, "t": 44, "b": 30},
-        }
-        label = f"Change of {WORDS[metric]} over real rows alone"
-        charts.append(Chart(f"lift-{metric}", {"data": data, "layout": layout}, 330, label))
-    return charts
+    return [_lift_chart(lift, metric) for metric in lift["metrics"]]
+
+
+def _lift_chart(lift: Json, metric: str) -> Chart:
+    strategies = list(lift["figures"][str(lift["rows"][0])][metric])
+    layout = {
+        "xaxis": {
+            "type": "log",
+            "title": {"text": "real rows"},
+            "tickvals": lift["rows"],
+            "ticktext": [f"{count:,}" for count in lift["rows"]],
+            "showgrid": False,
+            **({} if len(lift["rows"]) > 1 else {"range": _decade(lift["rows"][0])}),
+        },
+        "yaxis": {"title": {"text": f"change of {SHORT[metric]}"}, "tickformat": "+.2f", "zeroline": True},
+        "showlegend": True,
+        "legend": LEGEND,
+        "margin": {"l": 62, "r": 8, "t": 44, "b": 46},
+    }
+    data = [_lift_line(lift, metric, strategies, place) for place in range(len(strategies))]
+    label = f"Change of {WORDS[metric]} over real rows alone"
+    return Chart(f"lift-{metric}", {"data": data, "layout": layout}, 330, label)
+
+
+def _decade(count: int) -> list[float]:
+    """The range of a logarithmic axis around one value."""
+    return [math.log10(count) - 0.5, math.log10(count) + 0.5]
+
+
+def _lift_line(lift: Json, metric: str, strategies: Sequence[str], place: int) -> dict[str, Any]:
+    """The line of one strategy; the strategies stand a little apart, so that no interval hides another."""
+    strategy = strategies[place]
+    entries = [lift["figures"][str(count)][metric][strategy] for count in lift["rows"]]
+    apart = 1.03 ** (place - (len(strategies) - 1) / 2)
+    return {
+        "type": "scatter",
+        "mode": "lines+markers",
+        "name": TITLES[strategy],
+        "x": [round(count * apart, 3) for count in lift["rows"]],
+        "y": [entry["value"] for entry in entries],
+        "error_y": {
+            "type": "data",
+            "array": [entry["high"] - entry["value"] for entry in entries],
+            "arrayminus": [entry["value"] - entry["low"] for entry in entries],
+            "thickness": 1.2,
+            "width": 3,
+            "color": COLOURS[strategy],
+        },
+        "line": {"color": COLOURS[strategy], "width": 3 if strategy == "synthetic" else 1.4},
+        "marker": {"color": COLOURS[strategy], "size": 7},
+        "hovertemplate": "%{y:+.4f}<extra>" + TITLES[strategy] + "</extra>",
+    }
 
 
 def curve_chart(curve: Sequence[Json]) -> Chart | None:

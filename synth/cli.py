@@ -279,8 +279,7 @@ def _measure(data: Tables, seed: int) -> tuple[dict[str, Any], dict[str, Any]]:
     from synth.evaluation.lift import lift
     from synth.evaluation.measurements import evaluate as measure
 
-    settings = Lift()
-    return measure(data, seed=seed), lift(data, rows=settings.rows, seeds=settings.seeds, seed=seed)
+    return measure(data, seed=seed), lift(data, **Lift().model_dump(), seed=seed)
 
 
 def _page(data: Tables, title: str, metrics: dict[str, Any], lift: dict[str, Any], **more: Any) -> str:

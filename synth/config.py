@@ -108,10 +108,11 @@ class Sample(Strict):
 
 
 class Lift(Strict):
-    """Numbers of real rows and of seeds of the lift experiment."""
+    """The lift experiment: numbers of real rows, seeds, and the precision at which a rarer class's recall is read."""
 
     rows: tuple[int, ...] = (250, 1000, 4000)
     seeds: int = Field(5, ge=2)
+    precision: float = Field(0.8, gt=0, le=1)
 
 
 class Bound(Strict):

@@ -20,11 +20,17 @@ TITLES = {
     "smote": "SMOTE",
     "jitter": "rows repeated with noise",
 }
-METRICS: dict[Task, tuple[str, ...]] = {"classification": ("roc_auc", "balanced_accuracy"), "regression": ("r2",)}
-WORDS = {"roc_auc": "ROC AUC", "balanced_accuracy": "balanced accuracy", "r2": "R²"}
-BASELINES = {  # a threshold does not move a ranking
+WORDS = {
+    "roc_auc": "ROC AUC",
+    "balanced_accuracy": "balanced accuracy",
+    "recall_at_precision": "recall of the rarer class at a fixed precision",
+    "r2": "R²",
+}
+SHORT = {**WORDS, "recall_at_precision": "recall at a precision"}  # beside an axis
+BASELINES = {  # a tuned threshold moves neither a ranking nor what is read off it
     "roc_auc": ("class_weights", "oversampling", "smote"),
     "balanced_accuracy": ("class_weights", "threshold", "oversampling", "smote"),
+    "recall_at_precision": ("class_weights", "oversampling", "smote"),
     "r2": ("jitter",),
 }
 
@@ -32,13 +38,38 @@ Key = tuple[int, str, str, str]  # real rows, learner, strategy, metric
 
 
 @dataclass(frozen=True)
+class Rare:
+    """The rarer of two classes, and the precision at which its recall is read.
+
+    code: its output. label: its value in the data. precision: a share.
+    """
+
+    code: float
+    label: str
+    precision: float
+
+
+@dataclass(frozen=True)
 class Gains:
-    """All scores of a lift experiment: `scores[key]` has one score for each seed, the same rows across strategies."""
+    """All scores of a lift experiment: `scores[key]` has one score for each seed, the same rows across strategies.
+
+    rare: the rarer class, where there are two
+    alone: whether the generator learnt from the same real rows and no others
+    """
 
     task: Task
     counts: Sequence[int]
     learners: Sequence[str]
     scores: Mapping[Key, Sequence[float]]
+    rare: Rare | None = None
+    alone: bool = False
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """What is scored, the one that decides whether there is lift first."""
+        if self.task == "regression":
+            return ("r2",)
+        return ("roc_auc", "balanced_accuracy", *(("recall_at_precision",) if self.rare else ()))
 
     def gain(self, count: int, learner: str, strategy: str, metric: str) -> Floats:
         """Score less the score with the real rows alone, for each seed."""
@@ -62,7 +93,7 @@ class Gains:
                     }
                     for strategy in ("synthetic", *BASELINES[metric])
                 }
-                for metric in METRICS[self.task]
+                for metric in self.metrics
             }
             for count in self.counts
         }
@@ -75,18 +106,30 @@ class Gains:
                     learner: round(float(np.mean(self.scores[count, learner, "nothing", metric])), 6)
                     for learner in self.learners
                 }
-                for metric in METRICS[self.task]
+                for metric in self.metrics
             }
             for count in self.counts
         }
 
     def helped(self) -> list[int]:
         """Row counts whose interval of the first metric, widened for their number (Bonferroni), lies above 0."""
-        level = 1 - (1 - LEVEL) / len(self.counts)
-        metric = METRICS[self.task][0]
+        metric = self.metrics[0]
+        return [count for count in self.counts if self._above(self.mean_gain(count, "synthetic", metric))]
+
+    def ahead(self) -> list[int]:
+        """Row counts whose gain of the first metric is above the best baseline's, by the same widened interval."""
+        metric = self.metrics[0]
         return [
-            count for count in self.counts if interval(self.mean_gain(count, "synthetic", metric), level)["low"] > 0
+            count
+            for count in self.counts
+            if self._above(
+                self.mean_gain(count, "synthetic", metric)
+                - self.mean_gain(count, _best(self, count, metric)[0], metric)
+            )
         ]
+
+    def _above(self, values: Floats) -> bool:
+        return interval(values, 1 - (1 - LEVEL) / len(self.counts))["low"] > 0
 
 
 def interval(values: Floats, level: float = LEVEL) -> dict[str, float]:
@@ -100,30 +143,56 @@ def interval(values: Floats, level: float = LEVEL) -> dict[str, float]:
 
 def conclusion(gains: Gains, train_rows: int) -> str:
     """What was found, in plain sentences; that there is no lift is said as such."""
-    metric, helped = METRICS[gains.task][0], gains.helped()
-    listed = "; ".join(_size(gains, count, metric) for count in gains.counts)
-    said = [f"{'Lift' if helped else 'No lift'} was found.", f"Synthetic rows change {WORDS[metric]} by {listed}."]
-    idle = [count for count in gains.counts if count not in helped]
-    if helped and idle:
-        said.append(f"No lift was found with {_listed(idle)} real rows.")
+    metric, helped = gains.metrics[0], gains.helped()
+    said = [
+        f"{'Lift' if helped else 'No lift'} was found.",
+        f"Synthetic rows change {WORDS[metric]} by {_sizes(gains, metric)}.",
+        _where(gains, helped),
+    ]
     if gains.task == "classification":
-        other = METRICS[gains.task][1]
-        behind = [
-            count for count in gains.counts if _best(gains, count, other)[1] > _mean(gains, count, "synthetic", other)
-        ]
-        if behind:
-            name, value = _best(gains, behind[-1], other)
-            said.append(
-                f"For {WORDS[other]}, a baseline does better with {_listed(behind)} real rows "
-                f"({TITLES[name]}: {value:+.3f} against {_mean(gains, behind[-1], 'synthetic', other):+.3f} with "
-                f"{behind[-1]:,})."
-            )
-    if helped and max(helped) < train_rows:
+        said.append(_overtaken(gains, gains.metrics[1]))
+    if gains.rare is not None:
+        said.append(
+            f"At a precision of {gains.rare.precision:.0%} the recall of {gains.rare.label!r} changes by "
+            f"{_sizes(gains, 'recall_at_precision')}."
+        )
+    if gains.alone:
+        said.append("The generator has learnt from the same real rows and no others.")
+    elif helped and max(helped) < train_rows:
         said.append(
             f"The generator has learnt from all {train_rows:,} training rows: a lift at fewer real rows is what the "
             "synthetic rows tell someone who has only those."
         )
-    return " ".join(said)
+    return " ".join(sentence for sentence in said if sentence)
+
+
+def _where(gains: Gains, helped: Sequence[int]) -> str:
+    """With how many real rows synthetic ones help, where they do more than all else, and where they do not help."""
+    idle = [count for count in gains.counts if count not in helped]
+    if not helped:
+        return f"They do not help with {_listed(idle)} real rows."
+    ahead = [count for count in gains.ahead() if count in helped]
+    parts = [f"They help with {_listed(helped)} real rows"]
+    parts.append(f"more than every baseline with {_listed(ahead)}" if ahead else "but not more than the best baseline")
+    return ", ".join(parts) + (f"; they do not with {_listed(idle)}." if idle else ".")
+
+
+def _overtaken(gains: Gains, metric: str) -> str:
+    """Where a baseline does better by a metric, with the figures of the largest number of rows."""
+    behind = [
+        count for count in gains.counts if _best(gains, count, metric)[1] > _mean(gains, count, "synthetic", metric)
+    ]
+    if not behind:
+        return ""
+    name, value = _best(gains, behind[-1], metric)
+    return (
+        f"For {WORDS[metric]}, a baseline does better with {_listed(behind)} real rows ({TITLES[name]}: {value:+.3f} "
+        f"against {_mean(gains, behind[-1], 'synthetic', metric):+.3f} with {behind[-1]:,})."
+    )
+
+
+def _sizes(gains: Gains, metric: str) -> str:
+    return "; ".join(_size(gains, count, metric) for count in gains.counts)
 
 
 def _size(gains: Gains, count: int, metric: str) -> str:

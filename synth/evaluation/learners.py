@@ -71,11 +71,16 @@ class Features:
         start = len(self.numbers)
         return np.arange(start, start + len(self.flags) + len(self.categories))
 
+    def known(self, view: View) -> NDArray[np.bool_]:
+        """(n,) Whether the target of each row is not null."""
+        if self.task == "regression":
+            return ~np.isnan(view.numbers[:, self.target])
+        return np.asarray(view.codes[:, self.target] != (-1 if self.null is None else self.null))
+
     def pairs(self, view: View) -> tuple[Floats, Floats]:
         """Inputs (n, F) float64 without NaN and outputs (n,) of the rows whose target is not null."""
         outputs = view.codes[:, self.target] if self.task == "classification" else view.numbers[:, self.target]
-        outputs = outputs.astype(np.float64)
-        kept = outputs != self.null if self.null is not None else ~np.isnan(outputs)
+        kept, outputs = self.known(view), outputs.astype(np.float64)
         missing = np.isnan(view.numbers)
         filled = np.where(missing, self.median, view.numbers)
         inputs = np.hstack([filled[:, self.numbers], missing[:, self.flags], view.codes[:, self.categories]])
@@ -144,6 +149,19 @@ def area(scores: Floats, positive: NDArray[np.bool_]) -> float | None:
         return None
     ranks = rankdata(scores)
     return float((ranks[positive].sum() - count * (count + 1) / 2) / (count * (len(positive) - count)))
+
+
+def recall_at(scores: Floats, positive: NDArray[np.bool_], precision: float) -> float:
+    """Largest recall of a threshold whose precision is at least `precision`; 0 where none has it.
+
+    It is read off the precision-recall curve (Davis & Goadrich 2006); equal scores fall on one side of a threshold.
+    NaN without positives.
+    """
+    order = np.argsort(-scores, kind="stable")
+    ends = np.flatnonzero(np.diff(scores[order], append=-np.inf))  # the last row of each run of equal scores
+    hits = np.cumsum(positive[order])[ends]
+    reached = hits[hits >= precision * (ends + 1)]
+    return float(reached.max(initial=0) / positive.sum()) if positive.any() else float("nan")
 
 
 def balanced_accuracy(truth: Floats, guess: Floats) -> float:

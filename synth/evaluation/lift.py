@@ -9,16 +9,27 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
 
 from synth.errors import InputError
-from synth.evaluation.encoding import Floats
-from synth.evaluation.gains import METRICS, Gains, Key, conclusion
-from synth.evaluation.learners import Features, Task, determination, probabilities, ranking, unlearnable
+from synth.evaluation.encoding import Floats, View
+from synth.evaluation.gains import BASELINES, TITLES, Gains, Key, Rare, conclusion
+from synth.evaluation.learners import (
+    Features,
+    Task,
+    balanced_accuracy,
+    determination,
+    probabilities,
+    ranking,
+    recall_at,
+    unlearnable,
+)
 from synth.evaluation.rebalance import jitter, oversample, smote, tuned_guess
 from synth.evaluation.tables import Tables
 from synth.evaluation.zoo import Learner, learners
@@ -27,8 +38,10 @@ log = logging.getLogger(__name__)
 
 SYNTHETIC_ROWS = 20_000  # synthetic rows that join the real ones
 TEST_ROWS = 20_000  # real rows that are scored
+PRECISION = 0.8  # at which the recall of the rarer of two classes is read
 
 Scores = dict[str, float]
+Generate = Callable[[pd.DataFrame, int], pd.DataFrame]
 
 
 @dataclass(frozen=True)
@@ -39,10 +52,35 @@ class Part:
     outputs: Floats
 
 
-def lift(data: Tables, *, rows: Sequence[int], seeds: int = 5, seed: int = 0) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Round:
+    """One seed of one number of real rows: the rows (of the training frame), and what else is drawn for it."""
+
+    count: int
+    rows: NDArray[np.int64]
+    seed: np.random.SeedSequence
+
+    @property
+    def state(self) -> int:
+        """A seed for what takes an integer."""
+        return int(self.seed.generate_state(1, np.uint32)[0] >> 1)
+
+
+def lift(
+    data: Tables,
+    *,
+    rows: Sequence[int],
+    seeds: int = 5,
+    seed: int = 0,
+    precision: float = PRECISION,
+    generate: Generate | None = None,
+) -> dict[str, Any]:
     """Lift of the synthetic rows and of each baseline, over learners, seeds and numbers of real rows.
 
     rows: numbers of real training rows; one that is more than there are becomes all of them
+    precision: share at which the recall of the rarer class is read, where the target has two
+    generate: makes synthetic rows from the real rows of each draw and a seed, in the place of `data.synthetic`: what
+        someone gets who has these rows and no others
     Returns JSON without NaN: `figures[rows][metric][strategy]` with `value`, `low`, `high` (paired 95 % interval over
     the seeds of the mean over the learners) and `learners` (each by itself); `scores[rows][metric]` of the model with
     real rows only; `curve`, the figures of the first metric as records; `found` and `conclusion`; `undefined` with
@@ -51,73 +89,136 @@ def lift(data: Tables, *, rows: Sequence[int], seeds: int = 5, seed: int = 0) ->
     """
     if not rows or min(rows) < 2 or seeds < 2:
         raise InputError(f"lift needs row counts of at least 2 and at least 2 seeds; found {list(rows)} and {seeds}")
-    views = data.views
-    reason = unlearnable(views, data.schema.target)
-    features = None if reason else Features.fit(views)
-    if features is not None:
-        real, made, test = (Part(*features.pairs(view)) for view in (views.train, views.synthetic, views.test))
-        if len(np.unique(test.outputs)) < 2 or len(np.unique(real.outputs)) < 2:
-            reason = "the target has one single value among the training or the test rows"
-        elif len(made.outputs) < 1:
-            reason = "the target is null in every synthetic row"
-    if reason or features is None:
+    if not 0 < precision <= 1:
+        raise InputError(f"precision: expected a share above 0 and up to 1, found {precision}")
+    if reason := _unscored(data):
         return {"undefined": reason, "found": False, "conclusion": f"No lift was measured: {reason}."}
-    counts = sorted({min(count, len(real.outputs)) for count in rows})
+    known = np.flatnonzero(Features.fit(data.views).known(data.views.train))
+    counts = sorted({min(count, len(known)) for count in rows})
+    rounds = [
+        Round(count, known[np.random.default_rng(child).permutation(len(known))[:count]], child)
+        for count in counts
+        for child in np.random.SeedSequence([seed, count]).spawn(seeds)
+    ]
+    made = [generate(data.train.iloc[a_round.rows], a_round.state) for a_round in rounds] if generate else None
+    parts = Parts.of(data, made)
     scores: dict[Key, list[float]] = defaultdict(list)
-    for count in counts:
-        for child in np.random.SeedSequence([seed, count]).spawn(seeds):
-            for key, value in _round_of(features, real, made, test, count, np.random.default_rng(child)):
-                scores[(count, *key)].append(value)
-        log.info("lift: %d real rows scored", count)
-    gains = Gains(features.task, counts, list(learners(features)), scores)
-    figures, helped, first = gains.figures(), gains.helped(), METRICS[features.task][0]
+    rare = _rarer(data, parts, precision)
+    for number, a_round in enumerate(rounds):
+        for key, value in _round_of(parts, number, a_round, rare):
+            scores[(a_round.count, *key)].append(value)
+        if number % seeds == seeds - 1:
+            log.info("lift: %d real rows scored", a_round.count)
+    gains = Gains(parts.features.task, counts, list(learners(parts.features)), scores, rare, generate is not None)
     return {
+        **_result(gains, len(known)),
         "target": data.schema.target,
-        "task": features.task,
-        "metrics": list(METRICS[features.task]),
-        "found": bool(helped),
-        "found_at": helped,
-        "conclusion": conclusion(gains, len(real.outputs)),
-        "learners": list(gains.learners),
-        "rows": counts,
         "seeds": seeds,
         "seed": seed,
-        "synthetic_rows": min(len(made.outputs), SYNTHETIC_ROWS),
-        "train_rows": len(real.outputs),
-        "test_rows": min(len(test.outputs), TEST_ROWS),
+        "synthetic_rows": min(min(len(part.outputs) for part in parts.made), SYNTHETIC_ROWS),
+        "train_rows": len(known),
+        "test_rows": min(len(parts.test.outputs), TEST_ROWS),
+    }
+
+
+def _result(gains: Gains, train_rows: int) -> dict[str, Any]:
+    figures, helped, metrics = gains.figures(), gains.helped(), gains.metrics
+    strategies = {name for metric in metrics for name in BASELINES[metric]}
+    return {
+        "task": gains.task,
+        "metrics": list(metrics),
+        "strategies": ["synthetic", *(name for name in TITLES if name in strategies)],
+        "minority": None if gains.rare is None else gains.rare.label,
+        "precision": None if gains.rare is None else gains.rare.precision,
+        "generator_rows": "the same" if gains.alone else "all",
+        "found": bool(helped),
+        "found_at": helped,
+        "conclusion": conclusion(gains, train_rows),
+        "learners": list(gains.learners),
+        "rows": list(gains.counts),
         "scores": gains.bare(),
         "figures": figures,
         "curve": [
             {"rows": count, "strategy": name, "lift": entry["value"], "low": entry["low"], "high": entry["high"]}
-            for count in counts
-            for name, entry in figures[str(count)][first].items()
+            for count in gains.counts
+            for name, entry in figures[str(count)][metrics[0]].items()
         ],
     }
 
 
+def _unscored(data: Tables) -> str | None:
+    """Why no lift can be measured; None where it can."""
+    views = data.views
+    if reason := unlearnable(views, data.schema.target):
+        return reason
+    features = Features.fit(views)
+    real, made, test = (features.pairs(view)[1] for view in (views.train, views.synthetic, views.test))
+    if len(np.unique(test)) < 2 or len(np.unique(real)) < 2:
+        return "the target has one single value among the training or the test rows"
+    return None if len(made) else "the target is null in every synthetic row"
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Everything as arrays. made: one part for all rounds, or one for each."""
+
+    features: Features
+    train: View
+    made: Sequence[Part]
+    test: Part
+
+    @classmethod
+    def of(cls, data: Tables, made: Sequence[pd.DataFrame] | None) -> Parts:
+        """Encoded over one vocabulary, with the synthetic rows of each round where there are such."""
+        tables = data if made is None else replace(data, synthetic=pd.concat(made, ignore_index=True))
+        views = tables.views
+        features = Features.fit(views)
+        sizes = [len(views.synthetic)] if made is None else [len(frame) for frame in made]
+        cuts = np.split(np.arange(sum(sizes)), np.cumsum(sizes)[:-1])
+        return cls(
+            features,
+            views.train,
+            [Part(*features.pairs(views.synthetic.take(cut))) for cut in cuts],
+            Part(*features.pairs(views.test)),
+        )
+
+
+def _rarer(data: Tables, parts: Parts, precision: float) -> Rare | None:
+    """The rarer class of the training rows; None where there are not two, the same among the test rows."""
+    outputs = parts.features.pairs(parts.train)[1]
+    classes, counts = np.unique(outputs, return_counts=True)
+    two = len(classes) == 2 and np.array_equal(classes, np.unique(parts.test.outputs))
+    if parts.features.task == "regression" or not two:
+        return None
+    code = float(classes[counts.argmin()])
+    labels = data.views.labels[data.views.categories.index(str(data.schema.target))]
+    return Rare(code, str(labels[int(code)]), precision)
+
+
 def _round_of(
-    features: Features, real: Part, made: Part, test: Part, count: int, rng: np.random.Generator
+    parts: Parts, number: int, a_round: Round, rare: Rare | None
 ) -> Iterator[tuple[tuple[str, str, str], float]]:
-    """One seed: ((learner, strategy, metric), score) of every learner and strategy on the same rows."""
-    base = _draw(real, count, rng)
-    added = _draw(made, SYNTHETIC_ROWS, rng)
-    asked = _draw(test, TEST_ROWS, np.random.default_rng(0))  # the same test rows for every seed
+    """((learner, strategy, metric), score) of every learner and strategy on the rows of a round."""
+    features, rng = parts.features, np.random.default_rng(a_round.seed.spawn(1)[0])
+    base = Part(*features.pairs(parts.train.take(a_round.rows)))
+    added = _draw(parts.made[number % len(parts.made)], SYNTHETIC_ROWS, rng)
+    asked = _draw(parts.test, TEST_ROWS, np.random.default_rng(0))  # the same test rows for every seed
     both = Part(np.vstack([base.inputs, added.inputs]), np.concatenate([base.outputs, added.outputs]))
-    state = int(rng.integers(2**31))
+    scorer = Scorer(features.task, asked, a_round.state, rare)
     sets: dict[str, Part] = {"nothing": base, "synthetic": both}
     if features.task == "classification":
         sets["oversampling"] = Part(*oversample(base.inputs, base.outputs, rng))
-        sets["smote"] = Part(*smote(base.inputs, base.outputs, features.nominal, state))
+        sets["smote"] = Part(*smote(base.inputs, base.outputs, features.nominal, a_round.state))
     else:
         sets["jitter"] = Part(*jitter(base.inputs, base.outputs, len(features.numbers), rng))
     for name, learner in learners(features).items():
         for strategy, part in sets.items():
-            for metric, value in _score(learner, features.task, part, asked, state).items():
+            for metric, value in scorer.score(learner, part).items():
                 yield (name, strategy, metric), value
         if features.task == "classification":
-            for metric, value in _score(learner, features.task, base, asked, state, weight="balanced").items():
+            for metric, value in scorer.score(learner, base, weight="balanced").items():
                 yield (name, "class_weights", metric), value
-            for metric, value in _tuned(learner, base, asked, state).items():
+            for metric, value in scorer.tuned(learner, base).items():
                 yield (name, "threshold", metric), value
 
 
@@ -126,21 +227,34 @@ def _draw(part: Part, count: int, rng: np.random.Generator) -> Part:
     return Part(part.inputs[chosen], part.outputs[chosen])
 
 
-def _score(learner: Learner, task: Task, part: Part, test: Part, state: int, weight: str | None = None) -> Scores:
-    model = learner.fit(part.inputs, part.outputs, state, weight)
-    if task == "regression":
-        return {"r2": determination(test.outputs, model.predict(learner.inputs(test.inputs)))}
-    classes = np.unique(test.outputs)
-    chances = probabilities(model, learner.inputs(test.inputs), classes)
-    return _class_scores(test.outputs, chances, classes[chances.argmax(axis=1)], classes)
+@dataclass(frozen=True)
+class Scorer:
+    """Scores on the test rows of a model that is made from a seed."""
 
+    task: Task
+    test: Part
+    state: int
+    rare: Rare | None
 
-def _tuned(learner: Learner, part: Part, test: Part, state: int) -> Scores:
-    classes = np.unique(test.outputs)
-    chances, guess = tuned_guess(learner, part.inputs, part.outputs, test.inputs, classes, state)
-    return _class_scores(test.outputs, chances, guess, classes)
+    def score(self, learner: Learner, part: Part, weight: str | None = None) -> Scores:
+        """Of a learner that was fitted on a part."""
+        model = learner.fit(part.inputs, part.outputs, self.state, weight)
+        if self.task == "regression":
+            return {"r2": determination(self.test.outputs, model.predict(learner.inputs(self.test.inputs)))}
+        classes = np.unique(self.test.outputs)
+        chances = probabilities(model, learner.inputs(self.test.inputs), classes)
+        return self._classes(chances, classes[chances.argmax(axis=1)], classes)
 
+    def tuned(self, learner: Learner, part: Part) -> Scores:
+        """The same with the threshold that is best on the part."""
+        classes = np.unique(self.test.outputs)
+        chances, guess = tuned_guess(learner, part.inputs, part.outputs, self.test.inputs, classes, self.state)
+        return self._classes(chances, guess, classes)
 
-def _class_scores(truth: Floats, chances: Floats, guess: Floats, classes: Floats) -> Scores:
-    recalls = [np.mean(guess[truth == label] == label) for label in classes]
-    return {"roc_auc": ranking(truth, chances, classes), "balanced_accuracy": float(np.mean(recalls))}
+    def _classes(self, chances: Floats, guess: Floats, classes: Floats) -> Scores:
+        truth = self.test.outputs
+        found = {"roc_auc": ranking(truth, chances, classes), "balanced_accuracy": balanced_accuracy(truth, guess)}
+        if self.rare is not None:
+            scores = chances[:, classes == self.rare.code][:, 0]
+            found["recall_at_precision"] = recall_at(scores, truth == self.rare.code, self.rare.precision)
+        return found

@@ -10,7 +10,7 @@ import pytest
 from scipy.stats import t
 
 from synth.errors import InputError
-from synth.evaluation import gains, rebalance
+from synth.evaluation import gains, learners, rebalance
 from synth.evaluation.lift import lift
 
 
@@ -37,6 +37,75 @@ def test_baselines_stand_beside(helped):
         mean = np.mean([learner["value"] for learner in entry["learners"].values()])
         assert entry["value"] == pytest.approx(mean, abs=1e-5)
     assert len(helped["learners"]) == 3
+
+
+def test_the_recall_of_the_rarer_class_stands_at_its_precision(helped, draws):
+    target = draws().train["target"]
+    assert helped["minority"] == target.value_counts().index[-1]
+    assert helped["precision"] == 0.8
+    entries = helped["figures"]["30"]["recall_at_precision"]
+    assert set(entries) == {"synthetic", "class_weights", "oversampling", "smote"}
+    assert entries["synthetic"]["value"] > 0.05
+    assert f"At a precision of 80% the recall of {helped['minority']!r} changes by +" in helped["conclusion"]
+
+
+def scored(synthetic, smote):
+    """Scores of three seeds at two row counts, with these gains over real rows alone."""
+    bare, noise = np.array([0.7, 0.72, 0.74]), np.array([0.0, 0.002, -0.002])
+    gained = {"nothing": (0.0, 0.0), "synthetic": synthetic, "smote": smote}
+    return {
+        (count, "forest", strategy, metric): list(bare + gained.get(strategy, (0.0, 0.0))[place] + noise * (place + 1))
+        for place, count in enumerate((50, 500))
+        for strategy in ("nothing", "synthetic", "class_weights", "threshold", "oversampling", "smote")
+        for metric in ("roc_auc", "balanced_accuracy")
+    }
+
+
+@pytest.mark.parametrize(
+    ("synthetic", "smote", "said"),
+    [
+        (
+            (0.1, 0.0),
+            (0.05, 0.0),
+            "They help with 50 real rows, more than every baseline with 50; they do not with 500.",
+        ),
+        ((0.1, 0.1), (0.1, 0.2), "They help with 50 and 500 real rows, but not more than the best baseline."),
+        ((0.0, -0.1), (0.0, 0.0), "They do not help with 50 and 500 real rows."),
+    ],
+    ids=["few rows", "a baseline is ahead", "nowhere"],
+)
+def test_where_rows_help_is_said_in_words(synthetic, smote, said):
+    found = gains.Gains("classification", (50, 500), ["forest"], scored(synthetic, smote))
+    assert said in gains.conclusion(found, 500)
+
+
+def test_a_generator_sees_the_drawn_rows_and_no_others(draws):
+    seen = []
+
+    def generate(frame, seed):
+        seen.append((len(frame), seed, tuple(frame["x"])))
+        return frame
+
+    data = draws(rows=300)
+    found = lift(data, rows=[20, 40], seeds=2, generate=generate)
+    assert [length for length, _, _ in seen] == [20, 20, 40, 40]
+    assert len({seed for _, seed, _ in seen}) == len({rows for _, _, rows in seen}) == 4
+    assert {value for _, _, rows in seen for value in rows} <= set(data.train["x"])
+    assert found["synthetic_rows"] == 20
+    assert "has learnt from the same real rows and no others" in found["conclusion"]
+    assert lift(data, rows=[20], seeds=2)["scores"]["20"] == found["scores"]["20"]  # whatever the generator
+
+
+def test_recall_at_a_precision_by_hand():
+    truth = np.array([1, 1, 0, 1, 0, 0, 1], dtype=bool)
+    scores = np.array([0.9, 0.8, 0.7, 0.6, 0.6, 0.2, 0.1])
+    # thresholds .9, .8, .7, .6, .2, .1: precision 1, 1, 2/3, 3/5, 1/2, 4/7
+    assert learners.recall_at(scores, truth, 0.9) == 2 / 4
+    assert learners.recall_at(scores, truth, 0.6) == 3 / 4
+    assert learners.recall_at(scores, truth, 0.5) == 4 / 4
+    assert learners.recall_at(-scores, truth, 0.99) == 1 / 4
+    assert learners.recall_at(np.zeros(7), truth, 0.8) == 0
+    assert np.isnan(learners.recall_at(scores, np.zeros(7, dtype=bool), 0.8))
 
 
 def test_the_curve_repeats_the_figures(helped):
@@ -113,6 +182,8 @@ def test_wrong_arguments_are_named(draws):
         lift(draws(), rows=[100], seeds=1)
     with pytest.raises(InputError, match="row counts of at least 2"):
         lift(draws(), rows=[1], seeds=5)
+    with pytest.raises(InputError, match="precision: expected a share above 0 and up to 1, found 80"):
+        lift(draws(), rows=[100], precision=80)
 
 
 def test_the_interval_is_students():
