@@ -14,13 +14,23 @@ def main(run: str, model: PathOption, out: PathOption, metrics: PathOption) -> N
     """Write the part files and what the sampling cost."""
     params = load_params()
     synthesizer = Synthesizer.load(model, device=params.run(run).device)
+    wish = params.wish(run)
+    request = synthesizer.request(wish.where, wish.balance)
     rows = params.sample.rows or synthesizer.schema_.rows
     with Stopwatch() as watch, progress(f"sample {run}", rows) as advance:
 
         def on_rows(done: int) -> None:
             advance(done, "")
 
-        write_samples(synthesizer, rows, out, seed=params.seed, shards=params.sample.shards, on_rows=on_rows)
+        write_samples(
+            synthesizer,
+            rows,
+            out,
+            seed=params.seed,
+            shards=params.sample.shards,
+            request=request,
+            on_rows=on_rows,
+        )
     write_json(metrics, {"sample": watch.as_dict(rows), "rows": rows})
 
 

@@ -105,9 +105,14 @@ def sample(
     ] = None,
     shards: Annotated[int, typer.Option(min=1, help="Part files of a folder")] = 1,
     shard: Annotated[str | None, typer.Option(help="Only this part, as 0/4; for several workers")] = None,
+    where: Annotated[
+        list[str] | None, typer.Option(help="column=value, column=low..high or column=[a, b]; repeatable, all are kept")
+    ] = None,
+    balance: Annotated[str | None, typer.Option(help="Column of which every value comes equally often")] = None,
     device: Device = "auto",
 ) -> None:
     """Draw synthetic rows from MODEL to Parquet: the same rows for any number of shards."""
+    from synth.conditions import parse
     from synth.sampling import part_name, write_samples, write_shard
     from synth.storage import check_replaceable
     from synth.synthesizer import Synthesizer
@@ -117,20 +122,76 @@ def sample(
         raise InputError(f"--shards {shards}: a single file {str(out)!r} cannot hold them; give a folder")
     if only is not None and out.is_dir():
         check_replaceable(out, part_name(0, shards).replace("part-00000", "part-*"), ".*.partial")
+    wanted = _wanted([parse(text) for text in where or []])
     synthesizer = Synthesizer.load(model, device=device)
+    request = synthesizer.request(wanted, balance)
     with progress("sample", rows if only is None else rows / shards) as advance:
 
         def on_rows(done: int) -> None:
             advance(done, "")
 
         if out.suffix == ".parquet":
-            write_shard(synthesizer, rows, out, shard=only or 0, shards=shards, seed=seed, on_rows=on_rows)
+            write_shard(
+                synthesizer, rows, out, shard=only or 0, shards=shards, seed=seed, request=request, on_rows=on_rows
+            )
         elif only is not None:
             part = out / part_name(only, shards)
-            write_shard(synthesizer, rows, part, shard=only, shards=shards, seed=seed, on_rows=on_rows)
+            write_shard(synthesizer, rows, part, shard=only, shards=shards, seed=seed, request=request, on_rows=on_rows)
         else:
-            write_samples(synthesizer, rows, out, seed=seed, shards=shards, on_rows=on_rows)
+            write_samples(synthesizer, rows, out, seed=seed, shards=shards, request=request, on_rows=on_rows)
     typer.echo(f"{out}: written")
+
+
+def _wanted(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    wanted = dict(pairs)
+    if len(wanted) < len(pairs):
+        raise ConfigError("--where: a column stands twice; use column=low..high or column=[a, b]")
+    return wanted
+
+
+@app.command()
+def impute(
+    data: Data,
+    model: Model,
+    out: Annotated[Path, typer.Option(help="Parquet file to write")],
+    table: Table = None,
+    draws: Annotated[int, typer.Option(min=1, help="1 samples each gap; more fill in what most draws agree on")] = 1,
+    seed: Seed = 0,
+    device: Device = "auto",
+) -> None:
+    """Fill the nulls of DATA by what MODEL expects given the rest of each row."""
+    from synth.frames import from_pandas
+    from synth.sources import read_table
+    from synth.storage import write_parquet
+    from synth.synthesizer import Synthesizer
+
+    rows = read_table(data, table=table)
+    filled = Synthesizer.load(model, device=device).impute(rows, draws=draws, seed=seed)
+    write_parquet(out, from_pandas(filled))
+    typer.echo(f"{out}: {sum(column.null_count for column in rows.columns)} gaps filled")
+
+
+@app.command()
+def score(
+    data: Data,
+    model: Model,
+    out: Annotated[Path, typer.Option(help="Parquet file to write: DATA with a column log_prob")],
+    table: Table = None,
+    device: Device = "auto",
+) -> None:
+    """Write the log-likelihood of every row of DATA under MODEL; low ones mark anomalies."""
+    import pyarrow as pa
+
+    from synth.sources import read_table
+    from synth.storage import write_parquet
+    from synth.synthesizer import Synthesizer
+
+    rows = read_table(data, table=table)
+    if "log_prob" in rows.column_names:
+        raise InputError("column 'log_prob' is there already; rename or drop it")
+    found = Synthesizer.load(model, device=device).log_prob(rows)
+    write_parquet(out, rows.append_column("log_prob", pa.array(found)))
+    typer.echo(f"{out}: {len(found)} rows scored")
 
 
 @app.command()

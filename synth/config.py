@@ -100,11 +100,23 @@ class Run(Strict):
     threads: int = Field(1, ge=1)
 
 
+class Wish(Strict):
+    """What every sampled row of a run keeps.
+
+    where: column -> a value, a list of values, or {min, max}
+    balance: column of which every value comes equally often
+    """
+
+    where: dict[str, Any] = {}
+    balance: str | None = None
+
+
 class Sample(Strict):
-    """How many rows (null: as many as were trained on), in how many part files."""
+    """How many rows (null: as many as were trained on), in how many part files; `conditions` by the run's name."""
 
     rows: int | None = Field(None, ge=1)
     shards: int = Field(1, ge=1, le=99_999)
+    conditions: dict[str, Wish] = {}
 
 
 class Lift(Strict):
@@ -162,6 +174,9 @@ class Params(Strict):
                 raise ValueError(f"runs.{name}.model: {run.model!r} has no entry under models")
             if name in self.datasets:
                 raise ValueError(f"runs.{name}: a dataset has this name already")
+        for name in self.sample.conditions:
+            if name not in self.runs:
+                raise ValueError(f"sample.conditions: {name!r} is not a run; there are: {', '.join(self.runs)}")
         return self
 
     def dataset(self, name: str) -> Dataset:
@@ -186,9 +201,16 @@ class Params(Strict):
             "dataset": dataset,
             "run": run.model_dump(mode="json", exclude_defaults=True),
             "model": self.hyperparameters(run),
-            "sample": self.sample.model_dump(mode="json"),
+            "sample": {
+                **self.sample.model_dump(mode="json", exclude={"conditions"}),
+                **self.wish(name).model_dump(mode="json", exclude_defaults=True),
+            },
             "gate": {key: bound.model_dump(mode="json", exclude_none=True) for key, bound in self.gate.items()},
         }
+
+    def wish(self, name: str) -> Wish:
+        """What the sampled rows of a run keep."""
+        return self.sample.conditions.get(name, Wish())
 
     def hyperparameters(self, run: Run) -> dict[str, Any]:
         """The family's hyper-parameters with those of the run on top."""

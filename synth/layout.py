@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,8 +58,10 @@ class Condition:
         of a token, (0, 0) none of it. The same for every row
     tokens: (n, D) int64, the token that a row has in a column; -1 where it is free. None where all are
     places: (n, D) float32, places of these tokens
+    particles: candidates per row of a family that chooses among some by their likelihood
     """
 
-    spans: Mapping[int, NDArray[np.float64]] = field(default_factory=dict)
+    spans: Mapping[int, NDArray[np.floating[Any]]] = field(default_factory=dict)
     tokens: NDArray[np.int64] | None = None
     places: NDArray[np.float32] | None = None
+    particles: int = 32

@@ -14,8 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from synth.errors import InputError
+from synth.requests import BLOCK, Request
 from synth.storage import check_replaceable, dictionaries, replacing
-from synth.synthesizer import BLOCK, Synthesizer
+from synth.synthesizer import Synthesizer
 
 ROW_GROUP = 8  # blocks per Parquet row group
 
@@ -25,9 +26,9 @@ def part_name(shard: int, shards: int) -> str:
     return f"part-{shard:05d}-of-{shards:05d}.parquet"
 
 
-def shard_blocks(rows: int, shard: int, shards: int) -> range:
-    """Numbers of the blocks that shard `shard` of `shards` holds."""
-    blocks = -(-rows // BLOCK)
+def shard_blocks(rows: int, shard: int, shards: int, block: int = BLOCK) -> range:
+    """Numbers of the blocks of `block` rows that shard `shard` of `shards` holds."""
+    blocks = -(-rows // block)
     return range(shard * blocks // shards, (shard + 1) * blocks // shards)
 
 
@@ -38,10 +39,12 @@ def write_samples(
     *,
     seed: int | None = None,
     shards: int = 1,
+    request: Request | None = None,
     on_rows: Callable[[int], None] | None = None,
 ) -> None:
     """Write `rows` rows as a directory of part files; `out` is replaced as a whole when all are there.
 
+    request: what every row has to keep, from `Synthesizer.request`
     on_rows: called with the number of rows written so far
     """
     _check(rows, shards)
@@ -50,7 +53,8 @@ def write_samples(
         temporary.mkdir()
         done = 0
         for shard in range(shards):
-            for count in _write(synthesizer, rows, temporary / part_name(shard, shards), seed, shard, shards):
+            part = temporary / part_name(shard, shards)
+            for count in _write(synthesizer, rows, part, seed, shard, shards, request):
                 done += count
                 if on_rows is not None:
                     on_rows(done)
@@ -64,6 +68,7 @@ def write_shard(
     shard: int = 0,
     shards: int = 1,
     seed: int | None = None,
+    request: Request | None = None,
     on_rows: Callable[[int], None] | None = None,
 ) -> None:
     """Write one shard of a sample of `rows` rows to the file `out`, atomically."""
@@ -72,7 +77,7 @@ def write_shard(
         raise InputError(f"shard: expected 0 to {shards - 1} of {shards}, found {shard}")
     with replacing(out) as temporary:
         done = 0
-        for count in _write(synthesizer, rows, temporary, seed, shard, shards):
+        for count in _write(synthesizer, rows, temporary, seed, shard, shards, request):
             done += count
             if on_rows is not None:
                 on_rows(done)
@@ -85,24 +90,34 @@ def _check(rows: int, shards: int) -> None:
         raise InputError(f"shards: expected 1 or more, found {shards}")
 
 
-def _write(synthesizer: Synthesizer, rows: int, path: Path, seed: int | None, shard: int, shards: int) -> Iterator[int]:
+def _write(
+    synthesizer: Synthesizer,
+    rows: int,
+    path: Path,
+    seed: int | None,
+    shard: int,
+    shards: int,
+    request: Request | None,
+) -> Iterator[int]:
+    request = request or synthesizer.request()
     schema = synthesizer.schema_.arrow_schema
     facts = {
         "synthetic": "true",
         "generator": f"synth {synthesizer.model}",
         "seed": str(synthesizer.seed if seed is None else seed),
         "version": version("synth"),
+        **request.facts,
     }
     metadata = {
         **(schema.metadata or {}),
         **dictionaries(synthesizer.codec_.empty()),
         **{key.encode(): value.encode() for key, value in facts.items()},
     }
-    blocks = shard_blocks(rows, shard, shards)
+    blocks = shard_blocks(rows, shard, shards, request.block)
     with pq.ParquetWriter(path, schema.with_metadata(metadata), compression="zstd") as writer:
         for start in range(blocks.start, blocks.stop, ROW_GROUP):
             group = [
-                synthesizer.block(index, seed=seed).slice(0, rows - index * BLOCK)
+                synthesizer.block(index, seed=seed, request=request).slice(0, rows - index * request.block)
                 for index in range(start, min(start + ROW_GROUP, blocks.stop))
             ]
             table = pa.concat_tables(group)

@@ -14,16 +14,20 @@ import numpy as np
 import pyarrow as pa
 import safetensors.torch
 import torch
+from numpy.typing import NDArray
 from pydantic import ValidationError
 from safetensors import SafetensorError
 
 from synth import models, training
-from synth.codecs.table import TableCodec
+from synth.codecs.table import TableCodec, restore
 from synth.config import first_problem
 from synth.detection import detect
 from synth.errors import ConfigError, FormatError, InputError, SynthError
 from synth.frames import from_pandas, to_pandas
+from synth.imputation import fill, observed
+from synth.layout import Condition
 from synth.models.base import GenerativeModel, TrainingConfig
+from synth.requests import BLOCK, KEPT_BLOCK, Request
 from synth.schema import Schema
 from synth.storage import check_replaceable, read_json, replacing, write_json
 
@@ -37,7 +41,6 @@ WEIGHTS = "model.safetensors"
 DESCRIPTION = "synthesizer.json"
 FILES = (WEIGHTS, DESCRIPTION)  # all that a model directory holds
 DAMAGE = (SafetensorError, pa.ArrowException)
-BLOCK = 8192  # rows per block: part of what a seed means, so never a setting
 
 
 class Synthesizer:
@@ -131,32 +134,111 @@ class Synthesizer:
         """Passes over the data that a training makes at most."""
         return self._settings.epochs
 
-    def sample(self, rows: int, *, seed: int | None = None) -> pd.DataFrame:
+    def sample(
+        self,
+        rows: int,
+        *,
+        seed: int | None = None,
+        where: Mapping[str, Any] | None = None,
+        balance: str | None = None,
+    ) -> pd.DataFrame:
         """Draw exactly `rows` rows as a pandas frame with the dtypes of the source.
 
+        where: column -> a value, a list of values, or a (low, high) tuple, both ends included; every row keeps all
+        balance: column of which every value comes equally often
         The same seed gives the same rows, and the first n rows of a longer sample are those of a shorter one.
+        Raises ConfigError for a condition outside of what was learnt, or one that the family cannot keep.
         """
-        return to_pandas(self.sample_table(rows, seed=seed))
+        return to_pandas(self.sample_table(rows, seed=seed, where=where, balance=balance))
 
-    def sample_table(self, rows: int, *, seed: int | None = None) -> pa.Table:
+    def sample_table(
+        self,
+        rows: int,
+        *,
+        seed: int | None = None,
+        where: Mapping[str, Any] | None = None,
+        balance: str | None = None,
+    ) -> pa.Table:
         """As `sample`, as an Arrow table."""
         if rows < 0:
             raise InputError(f"rows: expected 0 or more, found {rows}")
-        blocks = [self.block(index, seed=seed) for index in range(-(-rows // BLOCK))]
+        request = self.request(where, balance)
+        blocks = [self.block(index, seed=seed, request=request) for index in range(-(-rows // request.block))]
         table = pa.concat_tables(blocks) if blocks else self._fitted().codec_.empty()
         return table.slice(0, rows)
 
-    def block(self, index: int, *, seed: int | None = None) -> pa.Table:
-        """Rows index * BLOCK up to (index + 1) * BLOCK, from the seed sequence (seed, index)."""
+    def request(self, where: Mapping[str, Any] | None = None, balance: str | None = None) -> Request:
+        """What every row has to keep, checked against what was learnt; see `sample`."""
         self._fitted()
-        root = self.seed if seed is None else seed
-        tokens_seed, values_seed = np.random.SeedSequence([root, index]).spawn(2)
+        if where or balance is not None:
+            self._check_conditional()
+        return Request.make(self.codec_, where or {}, balance)
+
+    def block(self, index: int, *, seed: int | None = None, request: Request | None = None) -> pa.Table:
+        """Rows index * B up to (index + 1) * B, from the seed sequence (seed, index); B is the request's block."""
+        self._fitted()
+        request = request or Request.make(self.codec_, {}, None)
+        rows = range(index * request.block, (index + 1) * request.block)
+        return self._draw(rows, [self.seed if seed is None else seed, index], request.condition(rows))
+
+    def _draw(self, rows: range, entropy: list[int], condition: Condition | None) -> pa.Table:
+        tokens_seed, values_seed = np.random.SeedSequence(entropy).spawn(2)
         generator = torch.Generator().manual_seed(int(tokens_seed.generate_state(1, np.uint64)[0] >> 1))
         with _processor_threads(self.threads), torch.inference_mode():
-            tensors = self.model_.sample(BLOCK, generator)
+            tensors = self.model_.sample(len(rows), generator, condition)
         arrays = {name: tensor.cpu().numpy() for name, tensor in tensors.items()}
-        rows = range(index * BLOCK, (index + 1) * BLOCK)
-        return self.codec_.decode(arrays, rows=rows, rng=np.random.default_rng(values_seed))
+        spans = condition.spans if condition else {}
+        return self.codec_.decode(arrays, rows=rows, rng=np.random.default_rng(values_seed), spans=spans)
+
+    def log_prob(self, data: pd.DataFrame | pa.Table) -> NDArray[np.float64]:
+        """(N,) log-likelihood of each row in nats: of discrete values the probability, of continuous ones the density
+        per unit of the column. Low ones mark anomalies. Raises ConfigError where the family has no likelihood."""
+        table = restore(self._table(data), self._fitted().schema_)
+        parts = [np.zeros(0)]
+        for start in range(0, table.num_rows, BLOCK):
+            rows = table.slice(start, BLOCK)
+            arrays = self.codec_.encode(rows)
+            batch = {name: torch.from_numpy(array).to(self._device) for name, array in arrays.items()}
+            try:
+                with _processor_threads(self.threads), torch.inference_mode():
+                    found = self.model_.log_prob(batch).cpu().numpy().astype(np.float64)
+            except NotImplementedError:
+                raise ConfigError(f"log_prob: the family {self.model!r} has no exact likelihood") from None
+            parts.append(found + self.codec_.log_density(rows, arrays["tokens"]))
+        return np.concatenate(parts)
+
+    def impute(self, data: pd.DataFrame | pa.Table, *, draws: int = 1, seed: int | None = None) -> pd.DataFrame:
+        """Fill every null by sampling given the row's other values, which are kept exactly.
+
+        draws: more than 1 fills in what errs least instead: the mean of a number over the draws, the median of a
+            moment, the most frequent other value
+        A value that the training rows do not have counts as the nearest or most frequent one.
+        """
+        if draws < 1:
+            raise ConfigError(f"draws: expected 1 or more, found {draws}")
+        table = restore(self._table(data), self._fitted().schema_)
+        self._check_conditional()
+        root = self.seed if seed is None else seed
+        filled = [table.slice(0, 0)]
+        step = max(KEPT_BLOCK // draws, 1)
+        for index, start in enumerate(range(0, table.num_rows, step)):
+            rows = table.slice(start, step)
+            numbers = range(start * draws, (start + rows.num_rows) * draws)
+            drawn = self._draw(numbers, [root, index], observed(self.codec_, rows, draws))
+            filled.append(fill(rows, drawn, draws))
+        return to_pandas(pa.concat_tables(filled))
+
+    def _table(self, data: pd.DataFrame | pa.Table) -> pa.Table:
+        return data if isinstance(data, pa.Table) else from_pandas(data)
+
+    def _check_conditional(self) -> None:
+        if not self.model_.conditional:
+            able = [name for name in models.available() if models.family(name).Model.conditional]
+            raise ConfigError(f"the family {self.model!r} cannot keep conditions; these can: {', '.join(able)}")
+
+    @property
+    def _device(self) -> torch.device:
+        return next((parameter.device for parameter in self.model_.parameters()), torch.device("cpu"))
 
     def save(self, path: str | Path) -> None:
         """Write a directory with `model.safetensors` and `synthesizer.json`, atomically. Nothing is pickled."""

@@ -51,6 +51,28 @@ def test_sample_to_a_file_to_parts_and_by_shard(desk):
     assert len(parquet_files(desk / "parts")) == 2
 
 
+def test_conditions_gaps_and_scores(desk):
+    asked = ("--where", "churned=yes", "--where", "age=30..50", "--balance", "city")
+    done = synth("sample", "model", "--rows", 60, "--out", "asked.parquet", *asked, cwd=desk)
+    assert done.returncode == 0, done.stderr
+    rows = read_parquet(desk / "asked.parquet").to_pandas()
+    assert (rows["churned"] == "yes").all()
+    assert rows["age"].between(30, 50).all()
+    assert rows["city"].value_counts().max() - rows["city"].value_counts().min() <= 1
+    done = synth("sample", "model", "--rows", 1, "--out", "no.parquet", "--where", "city=Atlantis", cwd=desk)
+    assert done.returncode == 2
+    assert "where: 'city': 'Atlantis' is not among its values; there are:" in done.stderr
+    assert not (desk / "no.parquet").exists()
+
+    frame = people(50, seed=2)
+    frame.loc[frame.index[:20], "city"] = None
+    frame.to_csv(desk / "holes.csv", index=False)
+    assert synth("impute", "holes.csv", "--model", "model", "--out", "filled.parquet", cwd=desk).returncode == 0
+    assert read_parquet(desk / "filled.parquet").column("city").null_count == 0
+    assert synth("score", "test.csv", "--model", "model", "--out", "scored.parquet", cwd=desk).returncode == 0
+    assert read_parquet(desk / "scored.parquet").to_pandas()["log_prob"].lt(0).all()
+
+
 def test_validate_evaluate_release_and_verify(desk):
     assert synth("sample", "model", "--rows", 500, "--out", "small", cwd=desk).returncode == 0
     done = synth("validate", "small", "--model", "model", "--out", "v.json", cwd=desk)

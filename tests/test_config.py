@@ -32,6 +32,11 @@ def test_a_run_has_the_last_word_over_its_family():
     [
         ("target: y", "targte: y", "unknown key 'datasets.d.targte'"),
         ("runs:", "lift: {row: [1]}\nruns:", "unknown key 'lift.row'"),
+        (
+            "runs:",
+            "sample: {conditions: {x: {balance: y}}}\nruns:",
+            "sample.conditions: .x. is not a run",
+        ),
         ("dataset: d", "dataset: e", "runs.r.dataset: 'e' is not declared; there are: d"),
         ("model: auto", "model: otto", "runs.r.model: 'ottoregressive' has no entry"),
         ("{path: x.csv}", "{path: x.csv, url: s3://b/x}", "exactly one of path, url, sql, wheel"),

@@ -6,7 +6,7 @@ before they come here, so nothing is rounded that the source did not round.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,7 @@ BIN_ROWS = 8  # in each bin at least, where there are as many
 KNOTS = 16  # quantiles inside a bin, at most
 LEAST_KNOTS = 4
 ATOM_SHARE, ATOM_ROWS = 0.005, 20  # a value at least so frequent gets a token beside the bins
+HAIR = 1e-9  # keeps the ends of a span on the right side of rounding
 WAVES = 8  # sine and cosine pairs of the rank
 
 
@@ -134,6 +135,26 @@ class Grid:
         null = tokens == count + len(self.knots) if self.nulls else np.zeros(len(tokens), dtype=bool)
         return values, null
 
+    def ends(self) -> tuple[Any, Any]:
+        """Least and greatest value."""
+        every = [*self.atoms.tolist(), *(end for knots in self.knots for end in (knots[0], knots[-1]))]
+        return min(every), max(every)
+
+    def spans(self, ranges: Sequence[tuple[Any, Any]]) -> NDArray[np.float64]:
+        """(K, 2) from where to where inside each token the values of the ranges lie, ends included, None for open ones;
+        (0, 0) where there are none, as in the null. ValueError where two ranges meet in one bin."""
+        spans = np.zeros((len(self.counts), 2))
+        for low, high in ranges:
+            above = np.array([low is None or value >= low for value in self.atoms.tolist()], dtype=bool)
+            below = np.array([high is None or value <= high for value in self.atoms.tolist()], dtype=bool)
+            spans[: len(self.atoms)][above & below] = 0, 1
+            for token, knots in enumerate(self.knots, len(self.atoms)):
+                found = _span(knots, low, high)
+                if found is not None and spans[token, 1] > 0:
+                    raise ValueError("two ranges meet in one bin")
+                spans[token] = spans[token] if found is None else found
+        return spans
+
     def layout(self, name: str) -> ColumnLayout:
         """Places, features and frequencies of the tokens."""
         centres = np.array(
@@ -235,6 +256,28 @@ def _place(knots: Line, values: Line) -> NDArray[np.float64]:
     repeated = last - first > 1  # zero-width gaps between equal knots
     rank = np.where(repeated, (first + last - 1) / 2, gap + np.clip(inside, 0, 1))
     return np.asarray(np.clip(rank / gaps, 0, 1))
+
+
+def _span(knots: Line, low: Any, high: Any) -> tuple[float, float] | None:
+    """Ranks inside a bin at which `decode` gives values from low to high; None where there are none."""
+    if (low is not None and knots[-1] < low) or (high is not None and knots[0] > high):
+        return None
+    if len(knots) == 1:
+        return 0.0, 1.0
+    gaps = len(knots) - 1
+    whole = knots.dtype != np.float64
+    start, stop = 0.0, 1.0
+    if low is not None and low > knots[0]:
+        gap = int(np.argmax(knots[1:] >= low))  # the first gap that reaches it
+        a, b = knots[gap], knots[gap + 1]
+        inside = max(float(low - a) / float(b - a + whole), 0.0) if b > a else 0.0
+        start = (gap + inside) / gaps + HAIR * whole
+    if high is not None and high < knots[-1]:
+        gap = gaps - 1 - int(np.argmax(knots[:-1][::-1] <= high))  # the last gap that begins below it
+        a, b = knots[gap], knots[gap + 1]
+        inside = min(float(high - a + whole) / float(b - a + whole), 1.0) if b > a else 1.0
+        stop = (gap + inside) / gaps - HAIR * whole
+    return start, max(stop, start + HAIR)
 
 
 def _density(knots: Line, values: Line) -> NDArray[np.float64]:

@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 
 from synth.codecs.columns import ColumnCodec, codec, flat
 from synth.codecs.text import from_scalars, hashable
-from synth.errors import InputError
+from synth.conditions import Asked
+from synth.errors import ConfigError, InputError
 from synth.layout import ColumnLayout, TableLayout
 from synth.schema import Column, Schema
 
 Arrays = Mapping[str, NDArray[Any]]
+Spans = NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True)
@@ -72,12 +74,20 @@ class TableCodec:
         )
         return sum(each, np.zeros(table.num_rows))
 
-    def decode(self, arrays: Arrays, *, rows: range, rng: np.random.Generator) -> pa.Table:
+    def decode(
+        self, arrays: Arrays, *, rows: range, rng: np.random.Generator, spans: Mapping[int, Spans] | None = None
+    ) -> pa.Table:
         """A table of the source's Arrow schema from {"tokens": (N, D)} and the rows' global numbers.
 
         {"places": (N, D)} says where inside the tokens the values lie; without it they are drawn uniformly.
+        spans: modelled column -> (K, 2), the part of each token inside which they are drawn, see `Condition`
         """
         tokens, places = (self._columns_of(arrays.get(name)) for name in ("tokens", "places"))
+        if "places" not in arrays:
+            places = {
+                self._modelled[d][0]: _inside(span, arrays["tokens"][:, d], rng)
+                for d, span in sorted((spans or {}).items())
+            }
         numbers = np.arange(rows.start, rows.stop, dtype=np.int64)
         schema = self.schema.arrow_schema
         decoded = [
@@ -90,6 +100,27 @@ class TableCodec:
     def _columns_of(self, array: NDArray[Any] | None) -> dict[int, NDArray[Any]]:
         """The modelled columns of an array (N, D) by their positions in the schema."""
         return {} if array is None else {i: array[:, d] for d, (i, _) in enumerate(self._modelled)}
+
+    def place(self, name: str) -> int:
+        """Which of the modelled columns is the one called so; ConfigError where it is none of them."""
+        if name not in self.schema.names:
+            raise ConfigError(f"column {name!r} is unknown; there are: {', '.join(self.schema.names)}")
+        found = [d for d, (i, _) in enumerate(self._modelled) if self.schema.names[i] == name]
+        if not found:
+            raise ConfigError(f"column {name!r} is made anew, not learnt; no condition can be put on it")
+        return found[0]
+
+    def spans(self, name: str, asked: Asked) -> Spans:
+        """(K, 2) from where to where inside each token of a column a value is as asked."""
+        return self.columns[self._modelled[self.place(name)][0]].spans(name, asked)
+
+    def nulls(self, d: int) -> NDArray[np.bool_]:
+        """(K,) which token of a modelled column is the null."""
+        i, layout = self._modelled[d]
+        null = np.zeros(layout.cardinality, dtype=bool)
+        if self.schema.columns[i].nullable:
+            null[-1] = True
+        return null
 
     def empty(self) -> pa.Table:
         """No row, in the source's Arrow schema, dictionaries with all their categories."""
@@ -114,6 +145,12 @@ class TableCodec:
     def _modelled(self) -> list[tuple[int, ColumnLayout]]:
         layouts = ((i, self.columns[i].layout(self.schema.names[i])) for i in self.order)
         return [(i, found) for i, found in layouts if found is not None]
+
+
+def _inside(spans: Spans, tokens: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.float64]:
+    """(N,) places drawn uniformly in the span of each token."""
+    low, high = spans[tokens, 0], spans[tokens, 1]
+    return np.asarray(low + (high - low) * rng.random(len(tokens)))
 
 
 def restore(table: pa.Table, schema: Schema) -> pa.Table:

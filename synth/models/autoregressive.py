@@ -20,7 +20,9 @@ from torch import Tensor, nn
 
 from synth.layout import ColumnLayout, Condition, TableLayout
 from synth.models.base import Batch, GenerativeModel, TrainingConfig
+from synth.nets.particles import Evidence, Particles
 
+PARTICLE_ROWS = 8192  # candidates drawn at once under a condition
 SAMPLE_ROWS = 2048  # rows drawn at once, so that activations stay in the processor's cache
 MASK_POOL = 1 << 21  # values of the dropout pool, more where one step needs more
 
@@ -128,6 +130,8 @@ class Head(nn.Module):
 class Model(GenerativeModel):
     """The autoregressive network over the columns of `layout`, in its order."""
 
+    conditional = True
+
     config: Config
     offsets: Tensor
     rows: Tensor
@@ -171,7 +175,12 @@ class Model(GenerativeModel):
 
     @torch.no_grad()
     def sample(self, n: int, generator: torch.Generator, condition: Condition | None = None) -> dict[str, Tensor]:
-        """Draw n rows, {"tokens": (n, D) int64}: column after column by the inverse of its distribution."""
+        """Draw n rows, {"tokens": (n, D) int64}: column after column by the inverse of its distribution.
+
+        Under a condition, the columns before the last one asked for are drawn by `synth.nets.particles`.
+        """
+        if condition is not None:
+            return {"tokens": self._sample_under(n, generator, condition)}
         device = self.embedding.device
         D = len(self.layout.columns)
         uniforms = torch.rand((n, D), generator=generator, device=generator.device).to(device)
@@ -187,6 +196,32 @@ class Model(GenerativeModel):
                 tokens[block, d] = draw(logits, uniforms[block, d])
                 context += self._column_vectors(tokens[block, d], d)
         return {"tokens": tokens}
+
+    def _sample_under(self, n: int, generator: torch.Generator, condition: Condition) -> Tensor:
+        device = self.embedding.device
+        evidence = Evidence(condition, self.layout, device)
+        matrices = [head.matrices() for head in cast("list[Head]", self.heads)]
+        sampled = torch.empty((n, len(self.layout.columns)), dtype=torch.long, device=device)
+        for rows, pools in evidence.pools(n, PARTICLE_ROWS):
+            cloud = Particles(pools, len(rows) // pools, evidence.particles, generator, device)
+            context = torch.zeros((len(cloud), self.config.width), device=device)
+            tokens = torch.empty((len(cloud), len(self.layout.columns)), dtype=torch.long, device=device)
+            for d, K in enumerate(self.layout.cardinalities):
+                group, i = self.place[d]
+                weight, bias = matrices[group]
+                logits = torch.addmm(bias[i, :K], self._column_hidden(context, d), weight[i, :, :K])  # (E, K)
+                if d in evidence.columns:
+                    tokens[:, d], gain = evidence.take(d, logits.log_softmax(1), rows, cloud.strata())
+                    cloud.weigh(gain)
+                else:
+                    tokens[:, d] = draw(logits, cloud.strata())
+                context += self._column_vectors(tokens[:, d], d)
+                if d in evidence.columns:
+                    kept = cloud.choose() if d == evidence.last else cloud.resample()
+                    if kept is not None:
+                        context, tokens = context[kept], tokens[kept]
+            sampled[rows] = tokens
+        return sampled
 
     def _column_log_prob(self, tokens: Tensor, generator: torch.Generator | None) -> Tensor:
         """tokens: (B, D) int64. Returns (D, B): log p(x_d | x_<d), columns in the order of the heads."""

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from synth.conditions import Asked
 from synth.errors import ConfigError
 from synth.layout import ColumnLayout
 from synth.schema import Column
@@ -56,6 +57,13 @@ class ColumnCodec(ABC):
     def log_density(self, array: pa.Array, tokens: Tokens) -> NDArray[np.float64]:
         """(N,) log density of each value inside its token, in the column's own unit; 0 in one single value."""
         return np.zeros(len(tokens))
+
+    def spans(self, name: str, asked: Asked) -> Floats:
+        """(K, 2) float64, from where to where inside each token a value is as asked; (0, 0) where none is.
+
+        ConfigError names the column where nothing can be asked of it, or where no value is so.
+        """
+        raise ConfigError(f"where: {name!r} is of a kind that is made anew, not learnt; no condition can be put on it")
 
     @abstractmethod
     def state(self) -> dict[str, Any]:

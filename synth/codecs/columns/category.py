@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from synth.codecs import text
 from synth.codecs.columns import ColumnCodec, Floats, Tokens, flat
+from synth.conditions import Asked, Between, unknown
+from synth.errors import ConfigError
 from synth.layout import ColumnLayout
 from synth.schema import Column
 
@@ -65,6 +67,26 @@ class Codec(ColumnCodec):
         indices = pa.array(tokens, mask=tokens >= len(self.values))
         return self.values.take(indices)
 
+    def spans(self, name: str, asked: Asked) -> Floats:
+        """The whole token of each value asked for; a range of categories that are numbers is the set of those in it."""
+        known = text.to_scalars(self.values)
+        spans = np.zeros((len(self.counts), 2))
+        if isinstance(asked, Between):
+            chosen = [i for i, value in enumerate(known) if _within(name, value, asked)]
+            if not chosen:
+                raise unknown(name, str(asked), known)
+            spans[chosen, 1] = 1
+            return spans
+        for value in asked.values:
+            if value is None and self.nulls:
+                spans[len(known), 1] = 1
+                continue
+            place = next((i for i, found in enumerate(known) if _same(found, value)), None)
+            if place is None:
+                raise unknown(name, value, known)
+            spans[place, 1] = 1
+        return spans
+
     def state(self) -> dict[str, Any]:
         """As JSON."""
         return {"values": text.to_scalars(self.values), "counts": self.counts.tolist(), "nulls": self.nulls}
@@ -74,3 +96,15 @@ class Codec(ColumnCodec):
         """What `state` gave."""
         values = text.from_scalars(state["values"], text.value_type(dtype))
         return cls(values, np.array(state["counts"], dtype=np.int64), bool(state["nulls"]))
+
+
+def _same(known: Any, value: Any) -> bool:
+    """Whether a value that a user wrote is a known one; numbers and truth values may be written as text."""
+    return bool(known == value) or str(known) == str(value) or (isinstance(known, bool) and str(known).lower() == value)
+
+
+def _within(name: str, value: Any, asked: Between) -> bool:
+    try:
+        return (asked.low is None or asked.low <= value) and (asked.high is None or value <= asked.high)
+    except TypeError:
+        raise ConfigError(f"where: {name!r}: a range {asked} cannot be told from values like {value!r}") from None

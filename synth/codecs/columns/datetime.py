@@ -15,6 +15,8 @@ from synth.codecs import dates
 from synth.codecs.columns import ColumnCodec, Floats, Places, Tokens, flat, number
 from synth.codecs.dates import TextDates
 from synth.codecs.text import value_type
+from synth.conditions import Asked, Between, OneOf
+from synth.errors import ConfigError
 from synth.layout import ColumnLayout
 from synth.schema import Column
 
@@ -58,6 +60,35 @@ class Codec(ColumnCodec):
         if self.text is not None:
             return self.text.write(ticks).cast(self.dtype)
         return ticks.cast(integer_of(self.dtype)).cast(self.dtype)
+
+    def spans(self, name: str, asked: Asked) -> Floats:
+        """As for a number, of moments as ISO text or Python's own, dates that are text in the column's format."""
+        try:
+            if isinstance(asked, Between):
+                return self.inner.spans(name, Between(self._tick(asked.low), self._tick(asked.high)))
+            return self.inner.spans(name, OneOf(tuple(map(self._tick, asked.values))))
+        except pa.ArrowException:
+            raise ConfigError(f"where: {name!r}: {asked} is not of type {self.dtype}") from None
+        except ConfigError as error:
+            ends = [self._written(end) for end in self.inner.grid.ends()]
+            if "no value" not in str(error):
+                raise
+            raise ConfigError(f"where: {name!r}: no value is {asked}; there are {ends[0]} to {ends[1]}") from None
+
+    def _tick(self, moment: Any) -> int | None:
+        if moment is None:
+            return None
+        array = pa.array([moment])
+        if self.text is None:
+            return int(to_ticks(array.cast(self.dtype), None)[0].as_py())
+        tick = self.text.read(array.cast(pa.string()))[0].as_py()
+        if tick is None:
+            raise pa.ArrowInvalid(f"not a date: {moment}")
+        return int(tick)
+
+    def _written(self, end: Any) -> str:
+        ticks = pa.array([self.inner.values_at(np.array([end]))], pa.int64())
+        return str((self.text.write(ticks) if self.text else ticks.cast(integer_of(self.dtype)).cast(self.dtype))[0])
 
     def state(self) -> dict[str, Any]:
         """As JSON."""

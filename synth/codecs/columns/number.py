@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from synth.codecs.columns import ColumnCodec, Floats, Places, Tokens, flat, nan_share, with_nan
 from synth.codecs.grid import Grid, Line
 from synth.codecs.text import value_type
+from synth.conditions import Asked, Between, OneOf
+from synth.errors import ConfigError
 from synth.layout import ColumnLayout
 from synth.schema import Column
 
@@ -69,6 +71,41 @@ class Codec(ColumnCodec):
             return density
         unit = math.log(self.step) - (self.decimals or 0) * math.log(10)
         return np.where(self.grid.binned(tokens), density - unit, density)
+
+    def spans(self, name: str, asked: Asked) -> Floats:
+        """The part of each bin, and each single value, inside the range."""
+        pairs = (
+            [(asked.low, asked.high)] if isinstance(asked, Between) else [(v, v) for v in asked.values if v is not None]
+        )
+        try:
+            spans = self.grid.spans([self._ends(name, *pair) for pair in pairs])
+        except ValueError:
+            raise ConfigError(f"where: {name!r}: {asked} are too close together; ask for a range") from None
+        if isinstance(asked, OneOf) and None in asked.values and self.grid.nulls:
+            spans[-1] = 0, 1
+        if not (spans[:, 1] > spans[:, 0]).any():
+            low, high = (self.values_at(np.array([end])) for end in self.grid.ends())
+            raise ConfigError(f"where: {name!r}: no value is {asked}; the training rows go from {low} to {high}")
+        return spans
+
+    def values_at(self, line: Line) -> Any:
+        """The value of one place on the line, as a user would write it."""
+        wide = line if line.dtype == np.float64 else widen(line, self.offset, self.step)
+        return from_line(wide, np.zeros(1, dtype=bool), self.dtype, self.decimals)[0].as_py()
+
+    def _ends(self, name: str, low: Any, high: Any) -> tuple[Any, Any]:
+        """A range of values as one of the grid's line: integers inside it, or floats as they are."""
+        try:
+            bounds = [None if end is None else Decimal(str(end)) for end in (low, high)]
+        except ArithmeticError:
+            raise ConfigError(f"where: {name!r}: {low!r} to {high!r} is no range of numbers") from None
+        if self.grid.atoms.dtype == np.float64:
+            return tuple(None if end is None else float(end) for end in bounds)  # type: ignore[return-value]
+        scaled = [None if end is None else (end.scaleb(self.decimals or 0, WIDE) - self.offset) for end in bounds]
+        return (
+            None if scaled[0] is None else math.ceil(scaled[0] / self.step),
+            None if scaled[1] is None else math.floor(scaled[1] / self.step),
+        )
 
     def _line(self, array: pa.Array) -> tuple[Line, NDArray[np.bool_]]:
         """Places on the grid's line (N,), arbitrary under the nulls, and where these are."""
