@@ -26,7 +26,7 @@ def observed(codec: TableCodec, table: pa.Table, draws: int) -> Condition:
         null = codec.nulls(d)
         tokens[np.asarray(pc.is_null(flat(table.column(column.name)))), d] = -1
         if null.any() and not null.all():
-            spans[d] = np.stack([np.zeros(len(null)), (~null).astype(np.float64)], axis=1)
+            spans[d] = np.stack([null, ~null], axis=1).astype(np.float64)
     return Condition(
         spans=spans,
         tokens=tokens.repeat(draws, axis=0),

@@ -55,7 +55,7 @@ class Condition:
     """What sampled rows must keep, in the layout's columns.
 
     spans: column -> (K, 2) float64, from where to where inside each token a value may lie, 0 to 1; (0, 1) allows all
-        of a token, (0, 0) none of it. The same for every row
+        of a token, (1, 0) none of it. The same for every row
     tokens: (n, D) int64, the token that a row has in a column; -1 where it is free. None where all are
     places: (n, D) float32, places of these tokens
     particles: candidates per row of a family that chooses among some by their likelihood

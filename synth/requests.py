@@ -7,15 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from synth.codecs.table import Spans, TableCodec
-from synth.conditions import asked
+from synth.conditions import Asked, Between, OneOf, asked
 from synth.errors import ConfigError
 from synth.layout import Condition
 
 # Rows per block, without and with a condition: part of what a seed means, so never a setting.
 BLOCK, KEPT_BLOCK = 8192, 1024
+FLOATS = ("halffloat", "float", "double")
 
 
 @dataclass(frozen=True)
@@ -26,12 +29,14 @@ class Request:
     balanced: modelled column and its tokens, which rows take in turn
     columns: modelled columns
     facts: the conditions in words, for the samples' metadata
+    ranges: floating column -> its range, to which what rounding put beside an end is set
     """
 
     spans: Mapping[int, Spans]
     balanced: tuple[int, NDArray[np.int64]] | None
     columns: int
     facts: Mapping[str, str]
+    ranges: Mapping[str, Between]
 
     @classmethod
     def make(cls, codec: TableCodec, where: Mapping[str, Any], balance: str | None) -> Request:
@@ -40,20 +45,36 @@ class Request:
         spans = {codec.place(name): codec.spans(name, value) for name, value in wanted.items()}
         columns = len(codec.layout.columns)
         facts = {"where": "; ".join(f"{name}: {value}" for name, value in wanted.items())} if wanted else {}
+        numbers = {
+            c.name for c in codec.schema.columns if c.kind == "number" and c.dtype in ("float", "double", "halffloat")
+        }
+        found = {name: as_range(value) for name, value in wanted.items() if name in numbers}
+        ranges = {name: value for name, value in found.items() if value is not None}
         if balance is None:
-            return cls(spans, None, columns, facts)
+            return cls(spans, None, columns, facts, ranges)
         place = codec.place(balance)
         if codec.schema[balance].kind not in ("category", "boolean"):
             raise ConfigError(f"balance: {balance!r} is a {codec.schema[balance].kind}; it takes a category")
         if place in spans:
             raise ConfigError(f"balance: {balance!r} has a condition already; drop one of the two")
         tokens = np.flatnonzero(~codec.nulls(place) & (codec.layout.columns[place].frequency > 0))
-        return cls(spans, (place, tokens), columns, {**facts, "balance": balance})
+        return cls(spans, (place, tokens), columns, {**facts, "balance": balance}, ranges)
 
     @property
     def block(self) -> int:
         """Rows per block."""
         return KEPT_BLOCK if self.spans or self.balanced else BLOCK
+
+    def clip(self, table: pa.Table) -> pa.Table:
+        """The table with floats inside the ranges asked for, to the last bit."""
+        for name, asked_for in self.ranges.items():
+            place, column = table.column_names.index(name), table.column(name)
+            if asked_for.low is not None:
+                column = pc.max_element_wise(column, float(asked_for.low), skip_nulls=False)
+            if asked_for.high is not None:
+                column = pc.min_element_wise(column, float(asked_for.high), skip_nulls=False)
+            table = table.set_column(place, table.schema.field(place), column.cast(table.schema.field(place).type))
+        return table
 
     def condition(self, rows: range) -> Condition | None:
         """What the rows of these global numbers keep; None where there is nothing."""
@@ -65,3 +86,10 @@ class Request:
             tokens = np.full((len(rows), self.columns), -1, dtype=np.int64)
             tokens[:, place] = values[np.arange(rows.start, rows.stop) % len(values)]
         return Condition(spans=self.spans, tokens=tokens)
+
+
+def as_range(value: Asked) -> Between | None:
+    """A range, or one single value as one; None for several values."""
+    if isinstance(value, OneOf):
+        return Between(value.values[0], value.values[0]) if len(value.values) == len(value.given) == 1 else None
+    return value

@@ -179,7 +179,7 @@ class Synthesizer:
         self._fitted()
         request = request or Request.make(self.codec_, {}, None)
         rows = range(index * request.block, (index + 1) * request.block)
-        return self._draw(rows, [self.seed if seed is None else seed, index], request.condition(rows))
+        return request.clip(self._draw(rows, [self.seed if seed is None else seed, index], request.condition(rows)))
 
     def _draw(self, rows: range, entropy: list[int], condition: Condition | None) -> pa.Table:
         tokens_seed, values_seed = np.random.SeedSequence(entropy).spawn(2)

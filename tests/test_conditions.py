@@ -67,7 +67,7 @@ def test_values_drawn_inside_a_span_are_inside_the_range(values, data):
     codec = TableCodec.fit(table, detect(table, kinds={"x": "number"}), 0)
     low, high = sorted(data.draw(st.tuples(st.sampled_from(values), st.sampled_from(values))))
     spans = codec.spans("x", Between(low, high))
-    tokens = np.repeat(np.flatnonzero(spans[:, 1] > spans[:, 0]), 20)
+    tokens = np.repeat(np.flatnonzero(spans[:, 1] >= spans[:, 0]), 20)
     assert len(tokens)
     drawn = codec.decode(
         {"tokens": tokens[:, None]}, rows=range(len(tokens)), rng=np.random.default_rng(0), spans={0: spans}
@@ -124,6 +124,7 @@ def test_classes_come_equally_often_and_a_list_allows_each(model):
     out = model.sample(1001, balance="rare", where={"sex": ["F", "M"]})
     assert abs((out["rare"] == "yes").sum() - 500) <= 1
     assert set(out["sex"]) == {"F", "M"}
+    assert (model.sample(5, where={"wage": 4321.25})["wage"] == 4321.25).all()
 
 
 def test_the_same_rows_for_any_length_and_number_of_shards(model, tmp_path):

@@ -35,7 +35,7 @@ def test_a_run_has_the_last_word_over_its_family():
         (
             "runs:",
             "sample: {conditions: {x: {balance: y}}}\nruns:",
-            "sample.conditions: .x. is not a run",
+            "sample.conditions: 'x' is not a run",
         ),
         ("dataset: d", "dataset: e", "runs.r.dataset: 'e' is not declared; there are: d"),
         ("model: auto", "model: otto", "runs.r.model: 'ottoregressive' has no entry"),

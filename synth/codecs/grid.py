@@ -142,15 +142,15 @@ class Grid:
 
     def spans(self, ranges: Sequence[tuple[Any, Any]]) -> NDArray[np.float64]:
         """(K, 2) from where to where inside each token the values of the ranges lie, ends included, None for open ones;
-        (0, 0) where there are none, as in the null. ValueError where two ranges meet in one bin."""
-        spans = np.zeros((len(self.counts), 2))
+        (1, 0) where there are none, as in the null. ValueError where two ranges meet in one bin."""
+        spans = np.tile([1.0, 0.0], (len(self.counts), 1))
         for low, high in ranges:
             above = np.array([low is None or value >= low for value in self.atoms.tolist()], dtype=bool)
             below = np.array([high is None or value <= high for value in self.atoms.tolist()], dtype=bool)
             spans[: len(self.atoms)][above & below] = 0, 1
             for token, knots in enumerate(self.knots, len(self.atoms)):
                 found = _span(knots, low, high)
-                if found is not None and spans[token, 1] > 0:
+                if found is not None and spans[token, 1] >= spans[token, 0]:
                     raise ValueError("two ranges meet in one bin")
                 spans[token] = spans[token] if found is None else found
         return spans
@@ -277,7 +277,7 @@ def _span(knots: Line, low: Any, high: Any) -> tuple[float, float] | None:
         a, b = knots[gap], knots[gap + 1]
         inside = min(float(high - a + whole) / float(b - a + whole), 1.0) if b > a else 1.0
         stop = (gap + inside) / gaps - HAIR * whole
-    return start, max(stop, start + HAIR)
+    return start, max(stop, start)
 
 
 def _density(knots: Line, values: Line) -> NDArray[np.float64]:

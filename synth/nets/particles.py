@@ -17,6 +17,8 @@ from torch import Tensor
 
 from synth.layout import Condition, TableLayout
 
+LEAST = 1e-9  # width of a single point inside a token
+
 
 class Particles:
     """P pools of R rows, each pool with R * M candidates; candidate c of pool p is entry p * R * M + c."""
@@ -88,7 +90,7 @@ class Evidence:
         if condition.tokens is not None:
             self.given = torch.from_numpy(condition.tokens).to(device)  # (n, D)
         self.log_width = {
-            d: torch.from_numpy(spans[:, 1] - spans[:, 0]).float().log().to(device)  # (K,)
+            d: log_width(torch.from_numpy(spans)).to(device)  # (K,)
             for d, spans in condition.spans.items()
         }
         D = len(layout.columns)
@@ -137,6 +139,12 @@ class Evidence:
 
     def _single(self, d: int) -> bool:
         return d in self.log_width and int((self.log_width[d] > -math.inf).sum()) == 1
+
+
+def log_width(spans: Tensor) -> Tensor:
+    """(K, 2) float64 -> (K,) log of the allowed part of each token; a single point counts as one of tiny width."""
+    low, high = spans[:, 0], spans[:, 1]
+    return torch.where(high >= low, (high - low).clamp_min(LEAST), 0).log().float()
 
 
 def invert(log_prob: Tensor, uniform: Tensor) -> Tensor:

@@ -48,7 +48,7 @@ def cells() -> np.ndarray:
 @torch.inference_mode()
 def test_evidence_on_the_last_column():
     chain = model()
-    spans = {2: np.array([[0, 0], [0, 1], [0, 0.5], [0, 0]], dtype=float)}
+    spans = {2: np.array([[1, 0], [0, 1], [0, 0.5], [1, 0]], dtype=float)}
     drawn = chain.sample(40_000, torch.Generator().manual_seed(1), Condition(spans=spans))["tokens"]
     weight = np.array([0, 1, 0.5, 0])[cells()[:, 2]]
     check(drawn, weight, chain)

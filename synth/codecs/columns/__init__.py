@@ -59,7 +59,7 @@ class ColumnCodec(ABC):
         return np.zeros(len(tokens))
 
     def spans(self, name: str, asked: Asked) -> Floats:
-        """(K, 2) float64, from where to where inside each token a value is as asked; (0, 0) where none is.
+        """(K, 2) float64, from where to where inside each token a value is as asked; (1, 0) where none is.
 
         ConfigError names the column where nothing can be asked of it, or where no value is so.
         """

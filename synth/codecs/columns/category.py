@@ -70,21 +70,21 @@ class Codec(ColumnCodec):
     def spans(self, name: str, asked: Asked) -> Floats:
         """The whole token of each value asked for; a range of categories that are numbers is the set of those in it."""
         known = text.to_scalars(self.values)
-        spans = np.zeros((len(self.counts), 2))
+        spans = np.tile([1.0, 0.0], (len(self.counts), 1))
         if isinstance(asked, Between):
             chosen = [i for i, value in enumerate(known) if _within(name, value, asked)]
             if not chosen:
                 raise unknown(name, str(asked), known)
-            spans[chosen, 1] = 1
+            spans[chosen] = 0, 1
             return spans
         for value in asked.values:
             if value is None and self.nulls:
-                spans[len(known), 1] = 1
+                spans[len(known)] = 0, 1
                 continue
             place = next((i for i, found in enumerate(known) if _same(found, value)), None)
             if place is None:
                 raise unknown(name, value, known)
-            spans[place, 1] = 1
+            spans[place] = 0, 1
         return spans
 
     def state(self) -> dict[str, Any]:

@@ -83,7 +83,7 @@ class Codec(ColumnCodec):
             raise ConfigError(f"where: {name!r}: {asked} are too close together; ask for a range") from None
         if isinstance(asked, OneOf) and None in asked.values and self.grid.nulls:
             spans[-1] = 0, 1
-        if not (spans[:, 1] > spans[:, 0]).any():
+        if not (spans[:, 1] >= spans[:, 0]).any():
             low, high = (self.values_at(np.array([end])) for end in self.grid.ends())
             raise ConfigError(f"where: {name!r}: no value is {asked}; the training rows go from {low} to {high}")
         return spans
