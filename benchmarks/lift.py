@@ -68,7 +68,7 @@ def main(
     typer.echo(text)
 
 
-def parts(data: str, test: str | None, target: str, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+def parts(data: str, test: str | None, target: str | None, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Training and unseen rows: two files, or one of which a fifth is kept, the classes in their shares."""
     table = read_table(data)
     if test is not None:
