@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import logging
 import platform
 import re
@@ -11,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from ruamel.yaml import YAML
 
 from benchmarks.peers import PEERS, python_of, versions_of
 from benchmarks.processes import ProcessFailed, Spent, spend
@@ -21,6 +24,18 @@ log = logging.getLogger(__name__)
 
 FLOOR = "real rows"
 OURS = ("synth", "torch", "numpy", "pandas", "scikit-learn")
+
+
+def settings(system: str) -> tuple[str, dict[str, Any]]:
+    """Family and hyper-parameters of `family` or `family:key=value,key=value`, the values read as YAML."""
+    family, _, rest = system.partition(":")
+    config = {}
+    for part in filter(None, rest.split(",")):
+        key, equals, value = part.partition("=")
+        if not equals:
+            raise InputError(f"{system!r}: expected family:key=value,..., found {part!r}")
+        config[key] = YAML(typ="safe", pure=True).load(value)
+    return family, config
 
 
 @dataclass(frozen=True)
@@ -153,9 +168,9 @@ class Cell:
 
     def _family(self, folder: Path, made: Path, versions: dict[str, str]) -> dict[str, float]:
         versions |= {name: importlib.metadata.version(name) for name in OURS}
-        family, _, settings = self.system.partition(":")
+        family, config = settings(self.system)
         model = self.bench.work / "models" / self.name
-        options = [part for setting in settings.split(",") if setting for part in ("--set", setting)]
+        options = [part for key, value in config.items() for part in ("--set", f"{key}={json.dumps(value)}")]
         options += ["--model", family, "--target", self.dataset.target, "--seed", str(self.seed)]
         remove(model.with_name(f".{model.name}.checkpoint"))  # a fit that goes on from one would look cheap
         command: list[str | Path] = [sys.executable, "-m", "synth.cli", "fit", folder / "train.csv", "--out", model]

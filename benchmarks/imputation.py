@@ -20,6 +20,7 @@ import pandas as pd
 import typer
 from numpy.typing import NDArray
 
+from benchmarks.cells import settings
 from benchmarks.lift import parts
 from synth.console import stage
 from synth.detection import detect
@@ -57,7 +58,7 @@ def main(
     test: Annotated[str | None, typer.Option(help="File of unseen rows; a fifth of DATA if not given")] = None,
     share: Annotated[float, typer.Option(min=0.01, max=0.99, help="Of the cells that is removed")] = 0.2,
     train_holes: Annotated[bool, typer.Option(help="The training rows have holes, too")] = False,
-    model: Annotated[str, typer.Option(help="Family, at its defaults")] = "autoregressive",
+    model: Annotated[str, typer.Option(help="family or family:key=value,...")] = "autoregressive",
     draws: Annotated[int, typer.Option(min=1, help="Whose most frequent category or mean number is taken")] = 50,
     imputers: Annotated[list[str] | None, typer.Option("--imputer", help="Only this one besides the family")] = None,
     seed: int = 0,
@@ -131,7 +132,8 @@ def ours(task: Task, model: str, draws: int) -> pd.DataFrame:
     """A family that draws each row's holes given what is known of it."""
     from synth import Synthesizer
 
-    synthesizer = Synthesizer(model, seed=task.seed, device="cpu").fit(task.train, target=task.target)
+    family, config = settings(model)
+    synthesizer = Synthesizer(family, seed=task.seed, device="cpu", **config).fit(task.train, target=task.target)
     return synthesizer.impute(task.holed, draws=draws, seed=task.seed)
 
 

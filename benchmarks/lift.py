@@ -14,7 +14,8 @@ from typing import Annotated, Any
 import pandas as pd
 import typer
 
-from benchmarks.picture import Curve, curves, page
+from benchmarks.cells import settings
+from benchmarks.picture import LINES, Curve, curves, page
 from synth.console import stage
 from synth.detection import detect
 from synth.errors import InputError
@@ -38,7 +39,7 @@ def main(
     test: Annotated[str | None, typer.Option(help="File of unseen rows; a fifth of DATA if not given")] = None,
     rows: Annotated[list[int], typer.Option(help="A number of real rows")] = [50, 100, 200, 500],  # noqa: B006
     seeds: Annotated[int, typer.Option(help="Repetitions of each number")] = 10,
-    model: Annotated[str, typer.Option(help="Family, at its defaults")] = "autoregressive",
+    model: Annotated[str, typer.Option(help="family or family:key=value,...")] = "autoregressive",
     synthetic: Annotated[int, typer.Option(help="Synthetic rows that join")] = 2000,
     precision: Annotated[float, typer.Option(help="At which the rarer class's recall is read")] = PRECISION,
     name: Annotated[str | None, typer.Option(help="Of the data, in titles")] = None,
@@ -48,9 +49,11 @@ def main(
     from synth import Synthesizer
 
     train, unseen = parts(data, test, target, seed)
+    family, config = settings(model)
 
     def generate(frame: pd.DataFrame, state: int) -> pd.DataFrame:
-        synthesizer = Synthesizer(model, seed=state, device="cpu").fit(frame.reset_index(drop=True), target=target)
+        synthesizer = Synthesizer(family, seed=state, device="cpu", **config)
+        synthesizer.fit(frame.reset_index(drop=True), target=target)
         return synthesizer.sample(synthetic)
 
     log.info("fitting %s on %d rows", model, len(train))
@@ -124,6 +127,7 @@ def picture(found: Mapping[str, Result], title: str) -> str:
             lines = [
                 Curve(
                     TITLES[strategy],
+                    LINES[list(TITLES).index(strategy) % len(LINES)],
                     [(entry[strategy]["value"], entry[strategy]["low"], entry[strategy]["high"]) for entry in figures],
                 )
                 for strategy in figures[0]

@@ -86,8 +86,10 @@ class _Scale:
 
     def ticks(self, most: int = 5) -> list[float]:
         if self.log:
-            powers = range(math.ceil(self.low), math.floor(self.high) + 1)
-            return [10.0**power for power in powers] or [10 ** ((self.low + self.high) / 2)]
+            powers = range(math.floor(self.low), math.floor(self.high) + 1)
+            finer = [factor * 10.0**power for power in powers for factor in (1, 2, 5)]
+            shown = [tick for tick in finer if self.low <= math.log10(tick) <= self.high]
+            return shown if len(shown) <= most else [tick for tick in shown if math.log10(tick) % 1 == 0]
         raw = (self.high - self.low) / most
         unit = 10 ** math.floor(math.log10(raw))
         step = next(unit * factor for factor in (1, 2, 5, 10) if unit * factor >= raw)
@@ -100,6 +102,7 @@ class Curve:
     """A line with its interval. points: (value, low, high) at each place of the horizontal axis."""
 
     name: str
+    colour: str
     points: Sequence[tuple[float, float, float]]
 
 
@@ -119,7 +122,7 @@ def curves(title: str, axis: str, places: Sequence[str], lines: Sequence[Curve])
     for number, place in enumerate(places):
         out.append(_text(left + step * (number + 0.5), top + tall + 18, place, anchor="middle", fill=FAINT, size=11))
     for index, line in enumerate(lines):
-        colour = LINES[index % len(LINES)]
+        colour = line.colour
         shift = (index - (len(lines) - 1) / 2) * min(9.0, 0.6 * step / len(lines))
         at = [left + step * (number + 0.5) + shift for number in range(len(places))]
         path = " ".join(f"{x:.1f},{level(point[0]):.1f}" for x, point in zip(at, line.points, strict=True))

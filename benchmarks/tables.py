@@ -25,7 +25,7 @@ from synth.storage import write_json, write_text
 
 DATA = ("adult=../shared/data/adult.csv:income", "magic=../shared/data/magic.csv:class")
 SHOWN = ("shape_error", "trend_error", "c2st_auc", "tstr", "coverage", "fit_cpu_s", "memory_mb", "rows_per_s")
-COSTS = ("fit_cpu_s", "memory_mb", "rows_per_s")
+LOGARITHMIC = ("fit_cpu_s", "rows_per_s")
 
 
 def main(
@@ -86,7 +86,9 @@ def picture(rows: Sequence[Row]) -> str:
         floor = next((row for row in there if row.system == FLOOR), None)
         shown = [row for row in there if row.system != FLOOR]
         panels = [
-            Panel(BY_KEY[key].head, [row.values(key) for row in shown], _mark(key, there, floor), log=key in COSTS)
+            Panel(
+                BY_KEY[key].head, [row.values(key) for row in shown], _mark(key, there, floor), log=key in LOGARITHMIC
+            )
             for key in SHOWN
         ]
         colours = [THEIRS if row.system in PEERS else OURS for row in shown]
