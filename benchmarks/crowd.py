@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from synth.console import stage
 from synth.storage import replacing
@@ -76,9 +77,9 @@ def crowd(rows: int, seed: int, group: int) -> pd.DataFrame:
     )
 
 
-def _named(stem: str, codes: np.ndarray) -> np.ndarray:
-    words: np.ndarray = np.array([f"{stem} {code:03d}" for code in range(int(codes.max()) + 1)])
-    return words[codes]
+def _named(stem: str, codes: NDArray[np.int64]) -> NDArray[np.str_]:
+    words = np.array([f"{stem} {code:03d}" for code in range(int(codes.max()) + 1)])
+    return np.asarray(words[codes])
 
 
 if __name__ == "__main__":
