@@ -87,6 +87,7 @@ def card(
         "\n".join(_making(schema, provenance)),
         "## Columns",
         _columns(schema, info.target),
+        *_rules(schema),
         "## Measurements",
         BESIDE,
         _figures(metrics),
@@ -168,6 +169,14 @@ def _columns(schema: Schema, target: str | None) -> str:
         lines.append(f"| {_line(column.name) or '(empty)'} | {kind} | {_line(column.dtype)} | {column.null_rate:.1%} |")
     more = len(schema.columns) - COLUMNS
     return "\n".join(lines) + (f"\n\nand {more:,} more, see `schema.json`." if more > 0 else "")
+
+
+def _rules(schema: Schema) -> Iterator[str]:
+    """The rules that were declared: every row of the release keeps them."""
+    if schema.rules:
+        yield "## Rules"
+        yield "Every row keeps these rules, of which each is an expectation that may not fail:"
+        yield "\n".join(f"- {_line(rule.title)}" for rule in schema.rules)
 
 
 def _figures(metrics: Mapping[str, Any]) -> str:

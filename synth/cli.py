@@ -29,6 +29,7 @@ Target = Annotated[str | None, typer.Option(help="Column that a consumer would p
 Train = Annotated[str, typer.Option(help="The rows that the model was fitted on")]
 Test = Annotated[str, typer.Option(help="Real rows that the model never saw")]
 Holdout = Annotated[str | None, typer.Option(help="Unseen real rows for privacy; the test rows by default")]
+Rules = Annotated[Path | None, typer.Option(help="YAML file with the rules that every row keeps, see docs/rules.md")]
 Seed = Annotated[int, typer.Option(min=0, max=2**62, help="Root of all randomness")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda")]
 Model = Annotated[Path, typer.Option(help="Model directory that `synth fit` wrote")]
@@ -65,6 +66,7 @@ def fit(
         list[str] | None, typer.Option("--set", help="key=value, repeatable; a wrong key lists all")
     ] = None,
     target: Target = None,
+    rules: Rules = None,
     table: Table = None,
     max_minutes: Annotated[float | None, typer.Option(help="Bound on training time; keeps the best so far")] = None,
     seed: Seed = 0,
@@ -80,7 +82,7 @@ def fit(
     synthesizer = Synthesizer(model, seed=seed, device=device, max_minutes=max_minutes, threads=threads, **config)
     check_replaceable(out, *FILES)
     rows = read_table(data, table=table)
-    schema = _detect(rows, target)
+    schema = _detect(rows, target, rules)
     checkpoint = out.with_name(f".{out.name}.checkpoint")
     with progress("fit", synthesizer.epochs) as advance:
         synthesizer.fit(
@@ -254,6 +256,7 @@ def release(
     target: Target = None,
     title: Annotated[str, typer.Option(help="Title on the card")] = "Synthetic dataset",
     licence: Annotated[str, typer.Option(help="Licence of the source data, as an SPDX name")] = "unknown",
+    rules: Rules = None,
     params: Annotated[Path | None, typer.Option(help="params.yaml whose gate is used; a default gate if none")] = None,
     seed: Seed = 0,
 ) -> None:
@@ -269,7 +272,7 @@ def release(
     from synth.validation import validate as check
 
     bounds = load_params(params).gate if params is not None else GATE
-    data = _tables(synthetic, train, test, holdout, target)
+    data = _tables(synthetic, train, test, holdout, target, rules)
     validation = check(Path(synthetic), suite(data.schema, read_table(train)), None)
     metrics, lift = _measure(data, seed)
     verdict = gate(validation, metrics, bounds)
@@ -313,20 +316,23 @@ def models() -> None:
         typer.echo(f"{name} ({', '.join(module.Model.modalities)}): {first}")
 
 
-def _detect(table: Any, target: str | None) -> Schema:
+def _detect(table: Any, target: str | None, rules: Path | None = None) -> Schema:
+    from synth.config import load_rules
     from synth.detection import detect
 
-    return detect(table, target=target)
+    return detect(table, target=target, rules=() if rules is None else load_rules(rules))
 
 
-def _tables(synthetic: str, train: str, test: str, holdout: str | None, target: str | None) -> Tables:
+def _tables(
+    synthetic: str, train: str, test: str, holdout: str | None, target: str | None, rules: Path | None = None
+) -> Tables:
     from synth.evaluation.tables import Tables
     from synth.frames import to_pandas
     from synth.sources import read_table
 
     rows = {name: read_table(place) for name, place in (("train", train), ("test", test), ("synthetic", synthetic))}
     rows["holdout"] = rows["test"] if holdout is None else read_table(holdout)
-    schema = _detect(rows["train"], target)
+    schema = _detect(rows["train"], target, rules)
     for name, table in rows.items():
         missing = [column for column in schema.names if column not in table.column_names]
         if missing:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from synth.constraints import Rule, parse_rules
 from synth.errors import ConfigError
 from synth.schema import Kind
 from synth.storage import read_text
@@ -86,6 +87,7 @@ class Dataset(Strict):
     citation: str | None = None
     target: str | None = None
     kinds: dict[str, Kind] = {}
+    rules: tuple[Rule, ...] = ()
     split: Split = Split()
 
 
@@ -233,6 +235,14 @@ def first_problem(error: ValidationError) -> str:
     return f"{place}: {message}" if place else message
 
 
+def load_rules(path: str | Path) -> tuple[Rule, ...]:
+    """The rules of a YAML file: a list, or a mapping with the list under `rules`; ConfigError names what is wrong."""
+    content = _yaml(read_text(path), str(path))
+    if isinstance(content, dict) and set(content) == {"rules"}:
+        content = content["rules"]
+    return parse_rules(content, str(path))
+
+
 def load_params(path: str | Path = "params.yaml") -> Params:
     """Read and check `params.yaml`; ConfigError names the file and the first key that is wrong."""
     return parse_params(read_text(path), str(path))
@@ -240,15 +250,19 @@ def load_params(path: str | Path = "params.yaml") -> Params:
 
 def parse_params(text: str, origin: str) -> Params:
     """Check the text of a configuration that comes from `origin` (named in errors)."""
-    try:
-        content = YAML(typ="safe", pure=True).load(text)
-    except YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" line {mark.line + 1}:" if mark else ""
-        raise ConfigError(f"{origin}:{where} not YAML ({getattr(error, 'problem', 'broken')})") from None
+    content = _yaml(text, origin)
     if not isinstance(content, dict):
         raise ConfigError(f"{origin}: expected a mapping with datasets and runs, found {type(content).__name__}")
     try:
         return Params.model_validate(content)
     except ValidationError as error:
         raise ConfigError(f"{origin}: {first_problem(error)}") from None
+
+
+def _yaml(text: str, origin: str) -> Any:
+    try:
+        return YAML(typ="safe", pure=True).load(text)
+    except YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" line {mark.line + 1}:" if mark else ""
+        raise ConfigError(f"{origin}:{where} not YAML ({getattr(error, 'problem', 'broken')})") from None

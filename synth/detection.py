@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,9 @@ from synth.codecs.columns import flat
 from synth.codecs.columns import kinds as known_kinds
 from synth.codecs.columns.datetime import to_ticks
 from synth.codecs.columns.identifier import text_pattern
+from synth.codecs.rules.declaration import declare, rule_kinds
 from synth.codecs.text import from_scalars, hashable, is_binary, is_text, to_scalars
+from synth.constraints import Rule, parse_rules
 from synth.errors import ConfigError, InputError
 from synth.patterns import DENSE
 from synth.schema import Column, Kind, Scalar, Schema, pack_arrow
@@ -32,23 +34,34 @@ DECIMALS = 16  # a float has no more that are meant
 EXACT = 2**53  # beyond it a float does not tell integers apart
 
 
-def detect(table: pa.Table, *, target: str | None = None, kinds: Mapping[str, Kind] | None = None) -> Schema:
+def detect(
+    table: pa.Table,
+    *,
+    target: str | None = None,
+    kinds: Mapping[str, Kind] | None = None,
+    rules: Sequence[Rule | Mapping[str, Any]] = (),
+) -> Schema:
     """The schema of the training rows.
 
     target: column that a consumer would predict
     kinds: column name -> kind, where the user knows better
+    rules: what every row keeps, as rules of `synth.constraints` or their plain values
     Raises InputError that names the column: a name twice, infinite numbers, a target that is not there, nested
-    values with too many different ones, no rows.
+    values with too many different ones, no rows, rows that break a rule; ConfigError for rules that cannot be kept.
     """
     names = table.column_names
     _check(table, target, kinds or {})
-    wanted = kinds or {}
+    declared = parse_rules(rules)
+    wanted = rule_kinds(declared, table, kinds or {})
     columns = tuple(
         _column(name, chunks, wanted.get(name), name == target)
         for name, chunks in zip(names, table.columns, strict=True)
     )
+    if declared:
+        declared, columns = declare(declared, columns, table)
     key = next((column.name for column in columns if column.kind == "identifier" and column.unique), None)
-    return Schema(columns=columns, target=target, primary_key=key, rows=table.num_rows, arrow=pack_arrow(table.schema))
+    arrow = pack_arrow(table.schema)
+    return Schema(columns=columns, target=target, primary_key=key, rows=table.num_rows, arrow=arrow, rules=declared)
 
 
 def _check(table: pa.Table, target: str | None, kinds: Mapping[str, Kind]) -> None:

@@ -13,11 +13,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from synth.codecs.columns import flat
+from synth.codecs.text import scalar_array
+from synth.rule_expectations import rule_expectations
 from synth.rules import dependencies, orders
 from synth.schema import Column, Scalar, Schema
-from synth.views import column_view, label, moments, scalar_array, texts, view_of
-
-Expectation = dict[str, Any]
+from synth.views import Expectation, column_view, expectation, label, moments, texts, title, view_of
 
 NULLS = 0.01  # by which the share of nulls may differ, beside four standard errors of the training rows' share
 MOSTLY = 0.99  # share of rows that must keep a rule between columns
@@ -31,7 +31,8 @@ def suite(schema: Schema, train: pa.Table | None) -> dict[str, Any]:
     """A Great Expectations suite as JSON; the same input gives the same bytes.
 
     train: rows to read rules between columns and distributions from; None leaves these out
-    `meta.columns` holds what the samples' Arrow types must be and how each column is looked at.
+    `meta.columns` holds what the samples' Arrow types must be and how each column is looked at, `meta.views` what is
+    computed from several columns for the declared rules.
     """
     types = {field.name: field.type for field in schema.arrow_schema}
     kept = parquet_types(schema.arrow_schema)
@@ -39,6 +40,8 @@ def suite(schema: Schema, train: pa.Table | None) -> dict[str, Any]:
     found = [_table(schema), _rows()]
     for column, spec in zip(schema.columns, specs, strict=True):
         found += _column(column, spec, schema.rows, types[column.name])
+    declared, views = rule_expectations(schema, specs)
+    found += declared
     if train is not None:
         for column, spec in zip(schema.columns, specs, strict=True):
             found += _distribution(column, spec, train)
@@ -46,7 +49,7 @@ def suite(schema: Schema, train: pa.Table | None) -> dict[str, Any]:
     return {
         "name": "synth",
         "expectations": found,
-        "meta": {"great_expectations_version": _version(), "columns": specs},
+        "meta": {"great_expectations_version": _version(), "columns": specs, "views": views},
         "notes": f"From the schema of {schema.rows} training rows. A critical failure stops the release.",
     }
 
@@ -74,19 +77,6 @@ def _spec(column: Column, dtype: pa.DataType, kept: str) -> dict[str, Any]:
     if column.format is not None:
         spec["format"] = column.format
     return spec
-
-
-def expectation(
-    kind: str, kwargs: dict[str, Any], columns: list[str], *, view: str = "text", severity: str = "critical"
-) -> Expectation:
-    """One expectation; `columns` and `view` say what it looks at, see `synth.views`."""
-    meta = {"columns": columns, "view": view}
-    return {"type": f"expect_{kind}", "kwargs": kwargs, "meta": meta, "severity": severity}
-
-
-def title(name: str) -> str:
-    """The name of a column for Great Expectations, which knows no empty one."""
-    return name or "(no name)"
 
 
 def _table(schema: Schema) -> Expectation:

@@ -9,17 +9,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from synth.codecs.columns import flat
-from synth.codecs.table import TableCodec
+from synth.codecs.rules.codec import AnyCodec, RuledCodec
 from synth.layout import Condition
 
 PARTICLES = 128  # candidates per row, more than for sampling: much of a row is observed
 LEAST = 4  # and so many for each draw at least
 
 
-def observed(codec: TableCodec, table: pa.Table, draws: int) -> Condition:
+def observed(codec: AnyCodec, table: pa.Table, draws: int) -> Condition:
     """The condition that rows keep all of their values that are not null, and get no null elsewhere; every row stands
     `draws` times."""
-    arrays = codec.encode(table)
+    if isinstance(codec, RuledCodec):
+        codec.check_gaps(table)
+    arrays, table = codec.encode(table), codec.modelled(table)
     tokens = arrays["tokens"]
     spans = {}
     for d, column in enumerate(codec.layout.columns):

@@ -6,7 +6,7 @@ Codecs make it and models read it; neither needs the other.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -65,3 +65,9 @@ class Condition:
     tokens: NDArray[np.int64] | None = None
     places: NDArray[np.float32] | None = None
     particles: int = 32
+
+    def of_rows(self, chosen: NDArray[np.int64]) -> Condition:
+        """The condition of some of the rows (M,)."""
+        tokens = None if self.tokens is None else self.tokens[chosen]
+        places = None if self.places is None else self.places[chosen]
+        return replace(self, tokens=tokens, places=places)

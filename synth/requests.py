@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from synth.codecs.table import Spans, TableCodec
+from synth.codecs.rules.codec import AnyCodec, RuledCodec
+from synth.codecs.table import Spans
 from synth.conditions import Asked, Between, OneOf, asked
 from synth.errors import ConfigError
 from synth.layout import Condition
@@ -39,10 +40,10 @@ class Request:
     ranges: Mapping[str, Between]
 
     @classmethod
-    def make(cls, codec: TableCodec, where: Mapping[str, Any], balance: str | None) -> Request:
+    def make(cls, codec: AnyCodec, where: Mapping[str, Any], balance: str | None) -> Request:
         """Check column names and values; ConfigError says what is there instead."""
         wanted = {name: asked(name, value) for name, value in where.items()}
-        spans = {codec.place(name): codec.spans(name, value) for name, value in wanted.items()}
+        spans = _spans(codec, wanted)
         columns = len(codec.layout.columns)
         facts = {"where": "; ".join(f"{name}: {value}" for name, value in wanted.items())} if wanted else {}
         numbers = {
@@ -53,6 +54,8 @@ class Request:
         if balance is None:
             return cls(spans, None, columns, facts, ranges)
         place = codec.place(balance)
+        if isinstance(codec, RuledCodec) and balance not in codec.plain:
+            raise ConfigError(f"balance: {balance!r} is learnt together with other columns of a rule; balance another")
         if codec.schema[balance].kind not in ("category", "boolean"):
             raise ConfigError(f"balance: {balance!r} is a {codec.schema[balance].kind}; it takes a category")
         if place in spans:
@@ -86,6 +89,18 @@ class Request:
             tokens = np.full((len(rows), self.columns), -1, dtype=np.int64)
             tokens[:, place] = values[np.arange(rows.start, rows.stop) % len(values)]
         return Condition(spans=self.spans, tokens=tokens)
+
+
+def _spans(codec: AnyCodec, wanted: Mapping[str, Asked]) -> dict[int, Spans]:
+    """Modelled column -> its spans, of several columns in one combination those that all of them allow."""
+    found: dict[int, Spans] = {}
+    for name, value in wanted.items():
+        place, spans = codec.place(name), codec.spans(name, value)
+        before = found.get(place, spans)
+        found[place] = np.column_stack([np.maximum(spans[:, 0], before[:, 0]), np.minimum(spans[:, 1], before[:, 1])])
+        if not (found[place][:, 0] <= found[place][:, 1]).any():
+            raise ConfigError(f"where: {name!r}: {value} does not stand together with the other conditions")
+    return found
 
 
 def as_range(value: Asked) -> Between | None:

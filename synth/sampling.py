@@ -100,6 +100,7 @@ def _write(
     request: Request | None,
 ) -> Iterator[int]:
     request = request or synthesizer.request()
+    synthesizer.check_room(rows)
     schema = synthesizer.schema_.arrow_schema
     facts = {
         "synthetic": "true",

@@ -12,6 +12,7 @@ from typing import Literal
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from synth.constraints import Rule
 from synth.errors import FormatError
 from synth.storage import read_text, write_text
 
@@ -63,6 +64,7 @@ class Schema(BaseModel):
 
     arrow: the Arrow schema with its pandas metadata, serialised to IPC and base64; holds no value of the data
     rows: training rows that the schema was read from
+    rules: what the user says that every row keeps, see `synth.constraints`
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -74,6 +76,7 @@ class Schema(BaseModel):
     primary_key: str | None = None
     rows: int
     arrow: str
+    rules: tuple[Rule, ...] = ()
 
     @property
     def names(self) -> list[str]:

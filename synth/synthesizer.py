@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -19,8 +19,10 @@ from pydantic import ValidationError
 from safetensors import SafetensorError
 
 from synth import models, training
-from synth.codecs.table import TableCodec, restore
+from synth.codecs.rules.codec import AnyCodec, RuledCodec, table_codec
+from synth.codecs.table import restore
 from synth.config import first_problem
+from synth.constraints import Rule
 from synth.detection import detect
 from synth.errors import ConfigError, FormatError, InputError, SynthError
 from synth.frames import from_pandas, to_pandas
@@ -94,6 +96,7 @@ class Synthesizer:
         *,
         schema: Schema | None = None,
         target: str | None = None,
+        rules: Sequence[Rule | Mapping[str, Any]] = (),
         checkpoint: str | Path | None = None,
         checkpoint_seconds: float = training.CHECKPOINT_SECONDS,
         on_epoch: Callable[[training.Epoch], None] | None = None,
@@ -102,16 +105,17 @@ class Synthesizer:
 
         schema: what `synth.detection.detect` would find, where it is known already
         target: column that a consumer would predict; part of `schema` where that is given
+        rules: what every row keeps, likewise; rules of `synth.constraints` or their plain values
         checkpoint: directory that keeps the state of an unfinished training; a later call with the same data,
             configuration and code goes on from there. It is left to the caller to remove it
         checkpoint_seconds: time between two savings of it
         Raises InputError for data that cannot be learnt, TrainingError for a loss that turns non-finite.
         """
         table = data if isinstance(data, pa.Table) else from_pandas(data)
-        self.schema_ = schema if schema is not None else detect(table, target=target)
+        self.schema_ = schema if schema is not None else detect(table, target=target, rules=rules)
         if table.column_names != self.schema_.names:
             raise InputError(f"columns {table.column_names} differ from the schema's {self.schema_.names}")
-        self.codec_ = TableCodec.fit(table, self.schema_, self.seed)
+        self.codec_: AnyCodec = table_codec(self.schema_).fit(table, self.schema_, self.seed)
         arrays = self.codec_.encode(table)
         self.model_ = self._build()
         with _processor_threads(self.threads):
@@ -163,6 +167,7 @@ class Synthesizer:
         if rows < 0:
             raise InputError(f"rows: expected 0 or more, found {rows}")
         request = self.request(where, balance)
+        self.check_room(rows)
         blocks = [self.block(index, seed=seed, request=request) for index in range(-(-rows // request.block))]
         table = pa.concat_tables(blocks) if blocks else self._fitted().codec_.empty()
         return table.slice(0, rows)
@@ -179,16 +184,43 @@ class Synthesizer:
         self._fitted()
         request = request or Request.make(self.codec_, {}, None)
         rows = range(index * request.block, (index + 1) * request.block)
-        return request.clip(self._draw(rows, [self.seed if seed is None else seed, index], request.condition(rows)))
+        root = self.seed if seed is None else seed
+        return self._draw(rows, [root, index], request.condition(rows), request.clip)
 
-    def _draw(self, rows: range, entropy: list[int], condition: Condition | None) -> pa.Table:
+    def check_room(self, rows: int) -> None:
+        """InputError where a key of the rules has fewer different values than there are `rows`."""
+        codec = self._fitted().codec_
+        capacity = codec.capacity if isinstance(codec, RuledCodec) else None
+        if capacity is not None and rows > capacity:
+            raise InputError(
+                f"rows: {rows:,} were asked for, and the keys of the rules have {capacity:,} different values; ask for "
+                "no more"
+            )
+
+    def _draw(
+        self,
+        rows: range,
+        entropy: list[int],
+        condition: Condition | None,
+        finish: Callable[[pa.Table], pa.Table] = lambda table: table,
+    ) -> pa.Table:
         tokens_seed, values_seed = np.random.SeedSequence(entropy).spawn(2)
-        generator = torch.Generator().manual_seed(int(tokens_seed.generate_state(1, np.uint64)[0] >> 1))
-        with _processor_threads(self.threads), torch.inference_mode():
-            tensors = self.model_.sample(len(rows), generator, condition)
-        arrays = {name: tensor.cpu().numpy() for name, tensor in tensors.items()}
+        arrays = self._arrays(len(rows), tokens_seed, condition)
         spans = condition.spans if condition else {}
-        return self.codec_.decode(arrays, rows=rows, rng=np.random.default_rng(values_seed), spans=spans)
+        if isinstance(self.codec_, RuledCodec):
+
+            def again(chosen: NDArray[np.int64], attempt: int) -> dict[str, NDArray[Any]]:
+                wanted = condition and condition.of_rows(chosen)
+                return self._arrays(len(chosen), np.random.SeedSequence([*entropy, attempt]), wanted)
+
+            return self.codec_.keep(arrays, again, rows=rows, seed=values_seed, spans=spans, finish=finish)
+        return finish(self.codec_.decode(arrays, rows=rows, rng=np.random.default_rng(values_seed), spans=spans))
+
+    def _arrays(self, n: int, seed: np.random.SeedSequence, condition: Condition | None) -> dict[str, NDArray[Any]]:
+        generator = torch.Generator().manual_seed(int(seed.generate_state(1, np.uint64)[0] >> 1))
+        with _processor_threads(self.threads), torch.inference_mode():
+            tensors = self.model_.sample(n, generator, condition)
+        return {name: tensor.cpu().numpy() for name, tensor in tensors.items()}
 
     def log_prob(self, data: pd.DataFrame | pa.Table) -> NDArray[np.float64]:
         """(N,) log-likelihood of each row in nats: of discrete values the probability, of continuous ones the density
@@ -283,7 +315,7 @@ class Synthesizer:
                 **content["config"],
             )
             synthesizer.schema_ = Schema.model_validate(content["schema"])
-            synthesizer.codec_ = TableCodec.from_state(content["codec"], synthesizer.schema_)
+            synthesizer.codec_ = table_codec(synthesizer.schema_).from_state(content["codec"], synthesizer.schema_)
             synthesizer.training_ = content["training"]
             synthesizer.model_ = synthesizer._build()
             synthesizer.model_.load_state_dict(safetensors.torch.load_file(place / WEIGHTS))

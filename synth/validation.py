@@ -17,9 +17,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from synth.errors import FormatError, InputError
-from synth.expectations import fit_to, suite, title
+from synth.expectations import fit_to, suite
+from synth.rule_expectations import rule_view
 from synth.storage import check_replaceable, parquet_files, replacing
-from synth.views import column_view, pair_view
+from synth.views import column_view, pair_view, title
 
 __all__ = ["suite", "validate"]
 
@@ -140,7 +141,7 @@ def _batches(suite: Mapping[str, Any], rows: int) -> Iterator[Batch]:
 def _needed(config: Mapping[str, Any]) -> dict[str, tuple[tuple[str, ...], str]]:
     """The frame's columns that an expectation looks at, as in `Batch`."""
     columns, view = tuple(config["meta"]["columns"]), config["meta"]["view"]
-    if view == "pair":
+    if view in ("pair", "rule"):
         return {config["kwargs"]["column"]: (columns, view)}
     return {title(name): ((name,), view) for name in columns}
 
@@ -159,7 +160,7 @@ def _run(gx: Any, suite: Mapping[str, Any], files: list[Path], arrow: pa.Schema,
     for view in WHOLE:
         found |= check([place for place, config in enumerate(configs) if config["meta"]["view"] == view], whole[view])
     for batch in _batches(suite, rows):
-        frame, broken = _frame(batch, files, specs)
+        frame, broken = _frame(batch, files, specs, suite["meta"].get("views", {}))
         reasons = {
             place: [broken[name] for name in _needed(configs[place]) if name in broken] for place in batch.places
         }
@@ -169,7 +170,10 @@ def _run(gx: Any, suite: Mapping[str, Any], files: list[Path], arrow: pa.Schema,
 
 
 def _frame(
-    batch: Batch, files: list[Path], specs: Mapping[str, Mapping[str, Any]]
+    batch: Batch,
+    files: list[Path],
+    specs: Mapping[str, Mapping[str, Any]],
+    rules: Mapping[str, Any],
 ) -> tuple[pd.DataFrame, dict[str, str]]:
     """The columns of a batch in their views, and those that cannot be had with the reason."""
     views: dict[str, pd.Series] = {}
@@ -181,7 +185,10 @@ def _frame(
     for name, (columns, view) in batch.columns.items():
         try:
             chunks = [pa.concat_tables([table.select([column]) for table in tables]).column(0) for column in columns]
-            views[name] = pair_view(*chunks) if view == "pair" else column_view(chunks[0], view, specs[columns[0]])
+            if view == "rule":
+                views[name] = rule_view(rules[name], chunks)
+            else:
+                views[name] = pair_view(*chunks) if view == "pair" else column_view(chunks[0], view, specs[columns[0]])
         except KeyError:
             broken[name] = "no such column"
         except ARROW_ERRORS as error:
@@ -226,6 +233,7 @@ def _entry(config: Mapping[str, Any], result: Mapping[str, Any]) -> dict[str, An
         "success": bool(result["success"]),
         "expected": _short(_expected(config["kwargs"])) + (" decimals" if config["meta"]["view"] == "decimals" else ""),
         "observed": _short(_observed(result)),
+        **({"rule": config["meta"]["rule"]} if "rule" in config["meta"] else {}),
     }
 
 
@@ -236,7 +244,9 @@ def _expected(kwargs: Mapping[str, Any]) -> str:
     if "value_set" in asked:
         return f"{len(asked['value_set'])} values"
     if "column_A" in asked:
-        return f"{asked['column_A']} >= {asked['column_B']} in {asked['mostly']:.0%} of rows"
+        sign = ">=" if asked["or_equal"] else ">"
+        share = f" in {asked['mostly']:.0%} of rows" if "mostly" in asked else ""
+        return f"{asked['column_A']} {sign} {asked['column_B']}{share}"
     return ", ".join(f"{key} {value}" for key, value in asked.items())
 
 
@@ -275,6 +285,8 @@ def _short(text: str) -> str:
 
 def _line(entry: Mapping[str, Any]) -> str:
     """A failed expectation in one line."""
+    if entry.get("rule"):
+        return f"rule {entry['rule']!r}: {entry['observed']}"
     what = entry["expectation"].removeprefix("expect_").replace("_", " ")
     names = ", ".join(repr(name) for name in entry["columns"])
     where = f"column {names}: " if len(entry["columns"]) == 1 else f"columns {names}: " if names else ""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -14,11 +13,26 @@ import pyarrow.compute as pc
 
 from synth.codecs import dates
 from synth.codecs.columns import flat
-from synth.codecs.text import is_text, to_scalars, value_type
+from synth.codecs.text import is_text, scalar_array, to_scalars
 from synth.schema import Column
+
+Expectation = dict[str, Any]
 
 MICROSECONDS = pa.timestamp("us")
 LIMITS = (pd.Timestamp("0001-01-01").as_unit("us"), pd.Timestamp("9999-12-31 23:59:59.999999").as_unit("us"))
+
+
+def expectation(
+    kind: str, kwargs: dict[str, Any], columns: list[str], *, view: str = "text", severity: str = "critical"
+) -> Expectation:
+    """One expectation; `columns` and `view` say what it looks at."""
+    meta = {"columns": columns, "view": view}
+    return {"type": f"expect_{kind}", "kwargs": kwargs, "meta": meta, "severity": severity}
+
+
+def title(name: str) -> str:
+    """The name of a column for Great Expectations, which knows no empty one."""
+    return name or "(no name)"
 
 
 def view_of(column: Column, dtype: pa.DataType) -> str:
@@ -30,19 +44,6 @@ def view_of(column: Column, dtype: pa.DataType) -> str:
     bounds = [moments(scalar_array(bound, dtype), column.format)[0] for bound in (column.minimum, column.maximum)]
     inside = all(LIMITS[0] <= bound <= LIMITS[1] for bound in bounds)
     return "moment" if inside else "text"
-
-
-def scalar_array(bound: Any, dtype: pa.DataType) -> pa.Array:
-    """One bound, as the schema holds it, in the type of its column."""
-    inner = value_type(dtype)
-    if pa.types.is_decimal(inner):
-        return pa.array([Decimal(str(bound))], type=inner)
-    if pa.types.is_integer(inner) or pa.types.is_duration(inner):
-        return pa.array([int(bound)], type=inner)
-    if pa.types.is_time(inner):  # Arrow reads no text as a time of day
-        ticks = pa.array([f"1970-01-01 {bound}"]).cast(pa.timestamp(inner.unit)).cast(pa.int64())
-        return ticks.cast(pa.int32() if inner.bit_width == 32 else pa.int64()).cast(inner)
-    return pa.array([bound]).cast(inner)
 
 
 def numbers(values: pa.Array, minimum: Any, maximum: Any) -> pd.Series:

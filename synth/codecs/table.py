@@ -66,6 +66,10 @@ class TableCodec:
             places[:, d] = self.columns[i].places(array, tokens[:, d])
         return {"tokens": tokens, "places": places}
 
+    def modelled(self, table: pa.Table) -> pa.Table:
+        """The table whose columns are encoded: the same."""
+        return table
+
     def log_density(self, table: pa.Table, tokens: NDArray[np.int64]) -> NDArray[np.float64]:
         """(N,) log density of the rows inside their tokens (N, D), summed over the columns."""
         table = restore(table, self.schema)
@@ -85,7 +89,7 @@ class TableCodec:
         tokens, places = (self._columns_of(arrays.get(name)) for name in ("tokens", "places"))
         if "places" not in arrays:
             places = {
-                self._modelled[d][0]: _inside(span, arrays["tokens"][:, d], rng)
+                self._modelled[d][0]: inside(span, arrays["tokens"][:, d], rng)
                 for d, span in sorted((spans or {}).items())
             }
         numbers = np.arange(rows.start, rows.stop, dtype=np.int64)
@@ -147,7 +151,7 @@ class TableCodec:
         return [(i, found) for i, found in layouts if found is not None]
 
 
-def _inside(spans: Spans, tokens: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.float64]:
+def inside(spans: Spans, tokens: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.float64]:
     """(N,) places drawn uniformly in the span of each token."""
     low, high = spans[tokens, 0], spans[tokens, 1]
     return np.asarray(low + (high - low) * rng.random(len(tokens)))

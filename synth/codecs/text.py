@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -69,6 +70,19 @@ def from_scalars(scalars: Iterable[Scalar], dtype: pa.DataType) -> pa.Array:
     if pa.types.is_nested(dtype):
         return pa.array([_pairs(json.loads(str(value)), dtype) for value in values], type=_plain(dtype)).cast(dtype)
     return pc.cast(pa.array(values, type=_plain(dtype)), dtype)
+
+
+def scalar_array(bound: Any, dtype: pa.DataType) -> pa.Array:
+    """One bound, as the schema holds it, in the type of its column."""
+    inner = value_type(dtype)
+    if pa.types.is_decimal(inner):
+        return pa.array([Decimal(str(bound))], type=inner)
+    if pa.types.is_integer(inner) or pa.types.is_duration(inner):
+        return pa.array([int(bound)], type=inner)
+    if pa.types.is_time(inner):  # Arrow reads no text as a time of day
+        ticks = pa.array([f"1970-01-01 {bound}"]).cast(pa.timestamp(inner.unit)).cast(pa.int64())
+        return ticks.cast(pa.int32() if inner.bit_width == 32 else pa.int64()).cast(inner)
+    return pa.array([bound]).cast(inner)
 
 
 def _pairs(value: Any, dtype: pa.DataType) -> Any:
