@@ -23,7 +23,13 @@ def main(dataset: str, source: PathOption, out: PathOption) -> None:
     table = pa.concat_tables([read(file, declared.source) for file in files], promote_options="permissive")
     shares = declared.split
     parts = split(table, target=declared.target, holdout=shares.holdout, test=shares.test, seed=params.seed)
-    schema = detect(parts[0], target=declared.target, kinds=declared.kinds, rules=declared.rules)
+    schema = detect(
+        parts[0],
+        target=declared.target,
+        kinds=declared.kinds,
+        personal=declared.personal,
+        rules=declared.rules,
+    )
     with replacing(out) as temporary:
         temporary.mkdir()
         for name, part in zip(("train", "holdout", "test"), parts, strict=True):

@@ -13,7 +13,7 @@ from ruamel.yaml.error import YAMLError
 
 from synth.constraints import Rule, parse_rules
 from synth.errors import ConfigError
-from synth.schema import Kind
+from synth.schema import Kind, Personal
 from synth.storage import read_text
 
 T = TypeVar("T")
@@ -79,7 +79,11 @@ class Split(Strict):
 
 
 class Dataset(Strict):
-    """A dataset: its source, what its card says, its target and its split."""
+    """A dataset: its source, what its card says, its target and its split.
+
+    kinds: column -> kind, where what is detected is not right
+    personal: column -> what personal data it holds (name, email, phone, ...), or {what, locale, entity, domain}
+    """
 
     source: Source
     title: str | None = None
@@ -88,6 +92,7 @@ class Dataset(Strict):
     target: str | None = None
     kinds: dict[str, Kind] = {}
     rules: tuple[Rule, ...] = ()
+    personal: dict[str, str | Personal] = {}
     split: Split = Split()
 
 

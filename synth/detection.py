@@ -13,17 +13,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from synth import personal as personal_data
 from synth.codecs import dates
 from synth.codecs.columns import flat
 from synth.codecs.columns import kinds as known_kinds
 from synth.codecs.columns.datetime import to_ticks
-from synth.codecs.columns.identifier import text_pattern
+from synth.codecs.columns.identifier import TextFormat
+from synth.codecs.columns.personal import as_text, written
 from synth.codecs.rules.declaration import declare, rule_kinds
-from synth.codecs.text import from_scalars, hashable, is_binary, is_text, to_scalars
+from synth.codecs.text import from_scalars, hashable, is_binary, is_text, to_scalars, value_type
 from synth.constraints import Rule, parse_rules
+from synth.deniable import Deniable
 from synth.errors import ConfigError, InputError
-from synth.patterns import DENSE
-from synth.schema import Column, Kind, Scalar, Schema, pack_arrow
+from synth.patterns import DENSE, Maker, regex
+from synth.schema import Column, Kind, Personal, Scalar, Schema, pack_arrow
 
 log = logging.getLogger(__name__)
 
@@ -40,21 +43,25 @@ def detect(
     target: str | None = None,
     kinds: Mapping[str, Kind] | None = None,
     rules: Sequence[Rule | Mapping[str, Any]] = (),
+    personal: Mapping[str, Personal | str] | None = None,
 ) -> Schema:
     """The schema of the training rows.
 
     target: column that a consumer would predict
     kinds: column name -> kind, where the user knows better
     rules: what every row keeps, as rules of `synth.constraints` or their plain values
+    personal: column name -> what personal data it is, likewise
     Raises InputError that names the column: a name twice, infinite numbers, a target that is not there, nested
     values with too many different ones, no rows, rows that break a rule; ConfigError for rules that cannot be kept.
     """
     names = table.column_names
-    _check(table, target, kinds or {})
+    wanted: dict[str, Kind] = {**(kinds or {}), **dict.fromkeys(personal or {}, "personal")}
+    _check(table, target, wanted)
     declared = parse_rules(rules)
-    wanted = rule_kinds(declared, table, kinds or {})
+    wanted = {**rule_kinds(declared, table, wanted)}
+    people = _personal(table, target, wanted, personal or {})
     columns = tuple(
-        _column(name, chunks, wanted.get(name), name == target)
+        _column(name, chunks, wanted.get(name), name == target, people.get(name))
         for name, chunks in zip(names, table.columns, strict=True)
     )
     if declared:
@@ -82,7 +89,37 @@ def _check(table: pa.Table, target: str | None, kinds: Mapping[str, Kind]) -> No
             raise ConfigError(f"kinds: {name!r}: {kind!r} is unknown; there are: {', '.join(known_kinds())}")
 
 
-def _column(name: str, chunks: pa.ChunkedArray, wanted: Kind | None, target: bool) -> Column:
+def _personal(
+    table: pa.Table, target: str | None, wanted: Mapping[str, Kind], declared: Mapping[str, Personal | str]
+) -> dict[str, Personal]:
+    """What personal data the columns hold, as declared or as found."""
+    found: dict[str, Personal] = {}
+    values: dict[str, pa.Array] = {}
+    for name, chunks in zip(table.column_names, table.columns, strict=True):
+        if wanted.get(name, "personal") != "personal" or (name == target and name not in wanted):
+            continue
+        inner = value_type(chunks.type)
+        if not (is_text(inner) or pa.types.is_integer(inner)) or chunks.null_count == len(chunks):
+            continue
+        array = pc.drop_null(flat(chunks))
+        what = declared.get(name) or personal_data.find(name, array)
+        if what is None and name in wanted:
+            what = "other"
+        if what is not None:
+            found[name] = Personal(what=what) if isinstance(what, str) else what
+            values[name] = array
+    if any(personal.what in ("address", "street") for personal in found.values()):
+        for name, chunks in zip(table.column_names, table.columns, strict=True):
+            if name not in (*wanted, *found, target) and personal_data.is_postcode(name, chunks):
+                found[name], values[name] = Personal(what="postcode"), pc.drop_null(flat(chunks))
+    complete = personal_data.described(found, values)
+    for name, personal in complete.items():
+        said = f"personal data ({personal.what}, {personal.locale}); made-up values stand in its place"
+        log.warning("column %r: %s", name, said)
+    return complete
+
+
+def _column(name: str, chunks: pa.ChunkedArray, wanted: Kind | None, target: bool, personal: Personal | None) -> Column:
     dtype = chunks.type
     _check_storable(name, dtype)
     try:
@@ -94,6 +131,8 @@ def _column(name: str, chunks: pa.ChunkedArray, wanted: Kind | None, target: boo
             return Column(kind="empty", **facts) if empty else _described("category", facts, chunks, values)
         if wanted is not None:
             _check_kind(wanted, name, values)
+        if personal is not None:
+            return Column(kind="personal", **facts, **_person(name, chunks, values, personal))
         return _described(wanted or _kind(name, dtype, values, target), facts, chunks, values)
     except (pa.ArrowException, TypeError) as error:
         reason = str(error).splitlines()[0]
@@ -122,6 +161,7 @@ def _check_kind(kind: Kind, name: str, values: pa.Array) -> None:
         "boolean": pa.types.is_boolean(inner) or _distinct(values) <= 2,
         "datetime": text or pa.types.is_temporal(inner),
         "identifier": text or integer,
+        "personal": text or integer,
         "empty": False,
     }
     if not fits.get(kind, True):
@@ -153,13 +193,37 @@ def _facts(kind: Kind, name: str, chunks: pa.ChunkedArray, values: pa.Array) -> 
     if kind in ("category", "boolean"):
         return _categories(name, chunks, values)
     if kind == "identifier":
-        unique = _distinct(values) == len(values) and len(values) == len(chunks)
-        return {"unique": unique, "pattern": text_pattern(values) if is_text(values.type) else None}
+        return _identifiers(name, chunks, values)
     if kind == "datetime":
         return _moments(name, values)
     if kind == "number":
         return _numbers(name, values)
     return {}
+
+
+def _identifiers(name: str, chunks: pa.ChunkedArray, values: pa.Array) -> dict[str, Any]:
+    unique = _distinct(values) == len(values) and len(values) == len(chunks)
+    if not is_text(values.type):
+        return {"unique": unique, "pattern": None}
+    form = TextFormat.of(values)
+    if form.exposed:
+        log.warning("column %r: its format has no text left that is not in the source; real ones come out", name)
+    return {"unique": unique, "pattern": form.pattern, "exposed": "no room in its format" if form.exposed else None}
+
+
+def _person(name: str, chunks: pa.ChunkedArray, values: pa.Array, personal: Personal) -> dict[str, Any]:
+    texts = as_text(values)
+    unique = personal.what in personal_data.UNIQUE and _distinct(values) == len(chunks)
+    facts: dict[str, Any] = {"personal": personal, "unique": unique}
+    if personal.what == "email":
+        facts["pattern"] = f"^{personal_data.LOOKS['email']}$"
+    templates = written(personal.what, texts, pa.types.is_integer(values.type)).templates
+    if templates and is_text(values.type):
+        facts["pattern"] = regex(templates, unique)
+    if templates and Maker(templates, 0, unique, Deniable.fit(texts)).exposed:
+        log.warning("column %r: its format has no text left that is not in the source; real ones come out", name)
+        facts["exposed"] = "no room in its format"
+    return facts
 
 
 def _distinct(values: pa.Array) -> int:

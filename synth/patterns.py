@@ -1,20 +1,24 @@
 """The format of identifiers: which characters stand where, learnt as templates that hold no value.
 
 A template is a text in which `9` stands for a digit, `a` and `A` for a lower or upper letter, `h` and `H` for a
-hexadecimal digit, `x` and `X` for a digit or letter, a backslash before a character for that character
-itself; other characters stand for themselves.
+hexadecimal digit, `x` and `X` for a digit or letter, `#` for a digit but 0, a backslash before a
+character for that character itself; other characters stand for themselves.
 """
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
+
+from synth.deniable import GROUP, WINDOW, Deniable, Texts, choose
 
 DIGITS, LOWER, UPPER = "0123456789", "abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 CLASSES = {
@@ -25,6 +29,7 @@ CLASSES = {
     "H": DIGITS + "ABCDEF",
     "x": DIGITS + LOWER,
     "X": DIGITS + UPPER,
+    "#": DIGITS[1:],
 }
 # From the finest to the coarsest: what each run of characters becomes.
 LEVELS = (
@@ -39,7 +44,9 @@ COVERAGE = 0.9  # share of values that the templates must cover
 CONSTANT = 20  # values of a template that must agree before a character counts as fixed
 LONGEST = 256
 ENOUGH = 50_000  # values, evenly over the rows, that show the formats
-ROOM = 2**31  # so many places of a template are gone through before one comes again
+ROOM = 2**34  # so many places of a template are gone through before one comes again
+ENUMERATED = 2**18  # a template with no more places is searched for all that a filter allows
+BLIND = 2.0**60  # a format with so many texts for each real value meets none, and needs no filter
 CYCLE = 1024  # rows over which every template gets its share
 STEP = 2654435761  # sets the templates' orders apart
 DENSE = 4  # whole numbers that fill at least 1/DENSE of their range are a running number
@@ -130,7 +137,7 @@ def learn(values: pa.Array) -> tuple[Template, ...]:
 
 
 def regex(templates: tuple[Template, ...], unique: bool) -> str:
-    """One anchored regular expression of all that `generate` makes."""
+    """One anchored regular expression of all that `Maker` makes."""
     longest = _longest(templates)
     texts = [template.regex for template in templates]
     parts = templates[longest].parts
@@ -140,27 +147,98 @@ def regex(templates: tuple[Template, ...], unique: bool) -> str:
     return "^(" + "|".join(texts) + ")$"
 
 
-def generate(templates: tuple[Template, ...], rows: NDArray[np.int64], key: int, unique: bool) -> list[str]:
-    """A text for each row number, from (key, row) alone.
+@dataclass(frozen=True)
+class Maker:
+    """Texts of the templates for row numbers, from (key, row) alone.
 
-    Where `unique`, rows of a template that is used up go to the longest one, and that goes on with more digits.
+    unique: rows of a template that is used up go to the longest one, and that goes on with more digits
+    filter: texts that it does not allow are left out; None allows all
+    finish: what is done to texts (N,) before they come out, a check digit for example
     """
-    sizes, which, rank = _cycle(templates, key)
-    turn, step = np.divmod(rows, CYCLE)
-    chosen = which[step]
-    places = turn * sizes[chosen] + rank[step]  # how often the row's template came before
-    if unique and len(templates) > 1:
-        longest = _longest(templates)
-        rooms = np.array([_room(template.parts)[0] for template in templates])
-        own = chosen == longest
-        chosen = np.where(places < rooms[chosen], chosen, longest)
-        places = np.where(chosen == longest, 2 * rows + ~own, places)
-    texts = np.empty(len(rows), dtype=object)
-    for index, template in enumerate(templates):
-        mask = chosen == index
-        if mask.any():
-            texts[mask] = _fill(template.parts, places[mask], key + index * STEP, unique)
-    return list(texts)
+
+    templates: tuple[Template, ...]
+    key: int
+    unique: bool
+    filter: Deniable | None = None
+    finish: Callable[[Texts], Texts] | None = None
+
+    @cached_property
+    def rooms(self) -> NDArray[np.int64]:
+        """How many texts each template has before it repeats one or grows."""
+        capacities = [_room(template.parts)[0] for template in self.templates]
+        if self.filter is None:
+            return np.array(capacities)
+        kept = [len(found) if found is not None else None for found in self._allowed]
+        return np.array([c // WINDOW * GROUP if k is None else k for c, k in zip(capacities, kept, strict=True)])
+
+    @property
+    def exposed(self) -> bool:
+        """Whether no allowed text is left, so that banned ones come out."""
+        return not self.unique and not self.rooms.any()
+
+    @cached_property
+    def _allowed(self) -> list[NDArray[np.int64] | None]:
+        """Of each template with few places those that the filter allows."""
+        found: list[NDArray[np.int64] | None] = []
+        for index, template in enumerate(self.templates):
+            capacity = _room(template.parts)[0]
+            if self.filter is None or capacity > ENUMERATED:
+                found.append(None)
+            else:
+                found.append(np.flatnonzero(self.filter.allows(self._texts(index, np.arange(capacity)))))
+        return found
+
+    @cached_property
+    def _turns(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        return _cycle(self.templates, self.key)
+
+    def texts(self, rows: NDArray[np.int64]) -> NDArray[np.object_]:
+        """A text for each row number (N,)."""
+        sizes, which, rank = self._turns
+        turn, step = np.divmod(rows, CYCLE)
+        chosen = which[step]
+        places = turn * sizes[chosen] + rank[step]  # how often the row's template came before
+        if self.unique and len(self.templates) > 1:
+            longest = _longest(self.templates)
+            own = chosen == longest
+            chosen = np.where(places < self.rooms[chosen], chosen, longest)
+            places = np.where(own, 2 * places, np.where(chosen == longest, 2 * rows + 1, places))
+        elif not self.unique and self.filter is not None:
+            chosen = np.where(self.rooms[chosen] > 0, chosen, self.rooms.argmax())
+        texts = np.empty(len(rows), dtype=object)
+        for index in range(len(self.templates)):
+            mask = chosen == index
+            if mask.any():
+                texts[mask] = self._texts(index, self._places(index, places[mask]))
+        return texts
+
+    def _places(self, index: int, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The place of a template that each number gets: itself, or an allowed one."""
+        allows = self.filter
+        if allows is None:
+            return numbers
+        kept, start = self._allowed[index], 0
+        if kept is not None:
+            if not self.unique:
+                return kept[numbers % len(kept)] if len(kept) else numbers
+            start = _room(self.templates[index].parts)[0]
+            first = numbers < len(kept)
+            if first.all():
+                return kept[numbers]
+            places = np.empty(len(numbers), dtype=np.int64)
+            places[first] = kept[numbers[first]]
+            places[~first] = self._grown(index, start, numbers[~first] - len(kept))
+            return places
+        return self._grown(index, start, numbers)
+
+    def _grown(self, index: int, start: int, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+        allows = self.filter
+        assert allows is not None  # noqa: S101 - only called where there is one
+        return start + choose(lambda places: allows.allows(self._texts(index, start + places)), numbers)
+
+    def _texts(self, index: int, places: NDArray[np.int64]) -> Texts:
+        made = _fill(self.templates[index].parts, places, self.key + index * STEP, self.unique)
+        return made if self.finish is None else self.finish(made)
 
 
 def permute(places: NDArray[np.int64], size: int, key: int) -> NDArray[np.int64]:
@@ -186,6 +264,11 @@ def _cycle(templates: tuple[Template, ...], key: int) -> tuple[NDArray[np.int64]
     return sizes, which, rank
 
 
+def needs_filter(templates: tuple[Template, ...], distinct: int) -> bool:
+    """Whether a generated text can be one of `distinct` real ones other than by a chance below 2^-60 each."""
+    return min(math.prod(float(len(part)) for part in template.parts) for template in templates) < BLIND * distinct
+
+
 def _room(parts: list[str]) -> tuple[int, int]:
     """Number of places that are gone through, and the first position that takes part; the others are scattered."""
     capacity, first = 1, len(parts)
@@ -205,25 +288,34 @@ def _end(parts: list[str]) -> int:
     return max((place + 1 for place, part in enumerate(parts) if len(part) > 1), default=len(parts))
 
 
-def _fill(parts: list[str], places: NDArray[np.int64], key: int, unique: bool) -> list[str]:
+def _fill(parts: list[str], places: NDArray[np.int64], key: int, unique: bool) -> Texts:
     capacity, first = _room(parts)
     place = permute(places, capacity, key)
-    columns: list[list[str]] = []
+    codes = np.zeros((len(places), max(1, len(parts))), dtype=np.uint32)
     for position in range(len(parts) - 1, -1, -1):
-        choices = np.array(list(parts[position]))
+        choices = np.array([ord(choice) for choice in parts[position]], dtype=np.uint32)
         if position < first:
-            columns.append(choices[_scattered(places, key + position) % len(choices)].tolist())
+            codes[:, position] = choices[scattered(places, key + position) % len(choices)]
+        elif len(choices) == 1:
+            codes[:, position] = choices[0]
         else:
-            columns.append(choices[place % len(choices)].tolist())
-            place = place // len(choices)
-    columns.reverse()
+            place, digit = np.divmod(place, len(choices))
+            codes[:, position] = choices[digit]
     over = places // capacity
-    if unique and over.any():
-        columns.insert(_end(parts), [str(n) if n else "" for n in over.tolist()])
-    return ["".join(characters) for characters in zip(*columns, strict=True)] or [""] * len(places)
+    if not unique or not over.any():
+        return _joined(codes)
+    end = _end(parts)
+    digits = np.where(over > 0, over.astype(np.str_), "")
+    return np.strings.add(np.strings.add(_joined(codes[:, :end]), digits), _joined(codes[:, end:]))
 
 
-def _scattered(places: NDArray[np.int64], key: int) -> NDArray[np.int64]:
+def _joined(codes: NDArray[np.uint32]) -> Texts:
+    """Code points (N, L) as texts (N,)."""
+    rows, width = codes.shape
+    return np.ascontiguousarray(codes).view(f"<U{width}").reshape(rows) if width else np.zeros(rows, dtype="<U1")
+
+
+def scattered(places: NDArray[np.int64], key: int) -> NDArray[np.int64]:
     """Whole numbers without a visible order, from (key, place) alone: the mix of SplitMix64 (Steele et al. 2014)."""
     x = places.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(key * 0xD1342543DE82EF95 % 2**64)
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

@@ -18,9 +18,26 @@ from synth.storage import read_text, write_text
 
 FORMAT_VERSION = 1
 
-Kind = Literal["number", "category", "boolean", "datetime", "identifier", "empty"]
+Kind = Literal["number", "category", "boolean", "datetime", "identifier", "personal", "empty"]
 Modality = Literal["table"]
 Scalar = bool | int | float | str
+
+
+class Personal(BaseModel):
+    """Personal data that a column holds, and what stands in its place.
+
+    what: name, email, phone and so on, see `synth.codecs.fakes.WHATS`
+    locale: of the values that are made, for example ``de_DE``
+    entity: columns of one entity are of the same person in each row; the column's own where it is None
+    domain: of e-mails and URLs; example.com, example.net and example.org, which nobody can own, where it is None
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    what: str
+    locale: str | None = None
+    entity: str | None = None
+    domain: str | None = None
 
 
 class Column(BaseModel):
@@ -36,6 +53,8 @@ class Column(BaseModel):
     categories: every value of a category, ordered where `ordered`; nested values as canonical JSON text
     unique: no value twice (a key)
     pattern: regular expression of the formats that nine in ten identifiers have, and all generated ones
+    personal: what personal data it is, where it is
+    exposed: why values of the source may come out although they should not, where that is so
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -52,6 +71,8 @@ class Column(BaseModel):
     ordered: bool = False
     unique: bool = False
     pattern: str | None = None
+    personal: Personal | None = None
+    exposed: str | None = None
 
     @property
     def nullable(self) -> bool:

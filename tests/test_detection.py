@@ -47,7 +47,7 @@ KINDS = {
     "lists": ([[1], [2, 3]], "category"),
     "bytes": ([b"a", b"\xff"], "category"),
     "nulls": (pa.nulls(3, pa.int8()), "empty"),
-    "e-mails": ([f"user{i}@mail{i % 7}.org" for i in range(N)], "identifier"),
+    "e-mails": ([f"user{i}@mail{i % 7}.org" for i in range(N)], "personal"),
     "more texts than categories": ([f"v{i % 2500}" for i in range(10_000)], "identifier"),
 }
 

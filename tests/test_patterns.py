@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synth.patterns import CLASSES, COVERAGE, Template, generate, learn, permute, regex, running
+from synth.patterns import CLASSES, COVERAGE, Maker, Template, learn, permute, regex, running
 
 ROWS = np.arange(4000)
 FORMATS = {
@@ -31,7 +31,7 @@ def test_source_and_generated_match_the_expression(name):
     values = FORMATS[name]
     templates = learn(pa.array(values))
     expression = re.compile(regex(templates, unique=True))
-    made = generate(templates, ROWS, 5, unique=True)
+    made = Maker(templates, 5, True).texts(ROWS).tolist()
     covered = sum(map(bool, map(expression.search, values)))
     assert covered == len(values) if name != "several widths" else covered >= COVERAGE * len(values)
     assert all(map(expression.search, made))
@@ -49,10 +49,10 @@ def test_source_and_generated_match_the_expression(name):
 def test_any_texts_give_templates_whose_texts_match(values, key, unique):
     templates = learn(pa.array(values))
     assert abs(sum(template.share for template in templates) - 1) < 1e-9
-    made = generate(templates, ROWS[:200], key, unique)
+    made = Maker(templates, key, unique).texts(ROWS[:200]).tolist()
     expression = regex(templates, unique)
     assert all(re.search(expression, text, re.DOTALL) for text in made)
-    assert generate(templates, ROWS[150:200], key, unique) == made[150:]
+    assert Maker(templates, key, unique).texts(ROWS[150:200]).tolist() == made[150:]
 
 
 @settings(max_examples=200, deadline=None)
@@ -80,12 +80,12 @@ USED_UP = {
 @pytest.mark.parametrize("name", USED_UP)
 def test_a_used_up_format_stays_unique_and_in_its_expression(name):
     templates = USED_UP[name]
-    made = generate(templates, np.arange(20_000), 7, unique=True)
+    made = Maker(templates, 7, True).texts(np.arange(20_000)).tolist()
     assert len(set(made)) == len(made)
     assert all(re.search(regex(templates, unique=True), text) for text in made)
     if name == "narrow beside wide":
         assert all(re.fullmatch("[a-z][0-9]{6}|[A-Z][0-9]|-[0-9]", text) for text in made)
-    again = generate(templates, np.arange(20_000), 7, unique=False)
+    again = Maker(templates, 7, False).texts(np.arange(20_000)).tolist()
     assert all(re.search(regex(templates, unique=False), text) for text in again)
 
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from synth.codecs.columns import ColumnCodec, codec, flat
+from synth.codecs.columns import ColumnCodec, codec, flat, personal
 from synth.codecs.text import from_scalars, hashable
 from synth.conditions import Asked
 from synth.errors import ConfigError, InputError
@@ -29,6 +29,10 @@ class TableCodec:
 
     schema: Schema
     columns: tuple[ColumnCodec, ...]
+
+    def __post_init__(self) -> None:
+        """Columns of one person agree."""
+        personal.bind(self.columns)
 
     @classmethod
     def fit(cls, table: pa.Table, schema: Schema, seed: int) -> TableCodec:

@@ -44,7 +44,7 @@ UNIQUE = {
 def made(values, rows=range(N), dtype=None):
     """Schema, codec and generated values of a table with this one column."""
     table = pa.table({"id": pa.array(values, dtype)})
-    schema = detect(table)
+    schema = detect(table, kinds={"id": "identifier"})
     codec = TableCodec.fit(table, schema, 0)
     tokens = codec.encode(table)["tokens"]
     tokens = np.zeros((len(rows), tokens.shape[1]), dtype=np.int64)
@@ -65,8 +65,7 @@ def test_unique_in_the_sources_format_and_not_from_the_source(name):
     pattern = schema["id"].pattern
     if pattern is not None:
         assert all(re.search(pattern, text) for text in texts)
-    if name != "padded codes":  # 600 of 100,000 codes are met by chance
-        assert not set(values) & set(texts)
+    assert not set(values) & set(texts)
     state = json.dumps(codec.state(), ensure_ascii=False) + schema.model_dump_json()
     assert not [value for value in values if isinstance(value, str) and f'"{value}"' in state]
 
@@ -99,8 +98,9 @@ def test_unique_texts_go_on_with_more_digits_when_their_format_is_used_up():
     values = [f"{i:03d}" for i in RNG.permutation(999)[:100]]
     schema, _, texts = made(values, range(2500))
     assert len(set(texts)) == 2500
-    assert {len(text) for text in texts[:1000]} == {3}
-    assert {len(text) for text in texts[1000:]} == {4}
+    assert {len(text) for text in texts[:150]} == {3}
+    assert {len(text) for text in texts[1000:]} <= {4, 5}
+    assert not set(values) & set(texts)
     assert all(re.search(schema["id"].pattern, text) for text in texts)
 
 
@@ -127,7 +127,7 @@ def test_a_narrow_integer_starts_anew_when_it_is_used_up():
 def test_nulls_keep_their_rate():
     values = [None if i % 3 == 0 else text for i, text in enumerate(UNIQUE["e-mails"])]
     table = pa.table({"id": values})
-    codec = TableCodec.fit(table, detect(table), 0)
+    codec = TableCodec.fit(table, detect(table, kinds={"id": "identifier"}), 0)
     assert codec.layout.cardinalities == [2]
     out = codec.decode(codec.encode(table), rows=range(N), rng=np.random.default_rng(0)).column(0)
     assert out.null_count == 200

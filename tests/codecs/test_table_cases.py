@@ -208,7 +208,7 @@ def test_300_000_unique_texts_are_an_identifier_in_bounded_time_and_memory(caplo
     assert trip.schema["x"].kind == "identifier"
     assert "column 'x'" in caplog.text
     assert "treated as an identifier" in caplog.text
-    assert len(str(trip.codec.state())) < 20_000
+    assert len(str(trip.codec.state())) < 400_000  # a byte for each value: what must not come out
     assert trip.frame["x"].is_unique
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -12,8 +13,9 @@ import pyarrow.compute as pc
 
 from synth.codecs.columns import ColumnCodec, Floats, Tokens, flat
 from synth.codecs.text import value_type
+from synth.deniable import Deniable
 from synth.layout import ColumnLayout
-from synth.patterns import Counter, Template, generate, learn, regex, running
+from synth.patterns import Counter, Maker, Template, learn, needs_filter, regex, running
 from synth.schema import Column
 
 
@@ -33,6 +35,7 @@ class Codec(ColumnCodec):
     unique: bool
     counts: tuple[int, int]
     dtype: pa.DataType
+    filter: Deniable | None = None
 
     @classmethod
     def fit(cls, array: pa.Array, column: Column, rng: np.random.Generator) -> Self:
@@ -41,8 +44,8 @@ class Codec(ColumnCodec):
         values = pc.drop_null(flat(array))
         key = int(rng.integers(0, 2**31))
         if not pa.types.is_integer(values.type):
-            templates, counter, unique = text_format(values)
-            return cls(templates, counter, 0, 0, key, unique, counts, array.type)
+            form = TextFormat.of(values)
+            return cls(form.templates, form.counter, 0, 0, key, form.unique, counts, array.type, form.filter)
         unique = pc.count_distinct(values).as_py() == len(values)
         low, high = pc.min(values).as_py(), pc.max(values).as_py()
         top = 2 ** (values.type.bit_width - (0 if pa.types.is_unsigned_integer(values.type) else 1))
@@ -51,13 +54,7 @@ class Codec(ColumnCodec):
 
     def layout(self, name: str) -> ColumnLayout | None:
         """Whether there is a value, where there may be none; else nothing."""
-        if not self.counts[1]:
-            return None
-        frequency = np.array(self.counts) / sum(self.counts)
-        nominal = np.full(2, np.nan, dtype=np.float32)
-        return ColumnLayout(
-            name, np.zeros((2, 0), np.float32), np.ones(2, dtype=bool), nominal, frequency.astype(np.float32)
-        )
+        return presence(name, self.counts)
 
     def encode(self, array: pa.Array) -> Tokens:
         """1 for a null, 0 for a value."""
@@ -71,8 +68,12 @@ class Codec(ColumnCodec):
         inner = value_type(self.dtype)
         if self.step:
             return pa.array(count_on(self.start, self.step * rows, inner), mask=null)
-        made = self.counter.generate(rows) if self.counter else generate(self.templates, rows, self.key, self.unique)
+        made = self.counter.generate(rows) if self.counter else self._maker.texts(rows)
         return pa.array(made, type=pa.string(), mask=null).cast(inner)
+
+    @cached_property
+    def _maker(self) -> Maker:
+        return Maker(self.templates, self.key, self.unique, self.filter)
 
     def state(self) -> dict[str, Any]:
         """As JSON."""
@@ -84,6 +85,7 @@ class Codec(ColumnCodec):
             "key": self.key,
             "unique": self.unique,
             "counts": list(self.counts),
+            "filter": self.filter and self.filter.state(),
         }
 
     @classmethod
@@ -92,21 +94,51 @@ class Codec(ColumnCodec):
         templates = tuple(Template(**template) for template in state["templates"])
         counter = Counter(**state["counter"]) if state["counter"] else None
         counts = (int(state["counts"][0]), int(state["counts"][1]))
-        return cls(templates, counter, state["start"], state["step"], state["key"], state["unique"], counts, dtype)
+        start, step, key, unique = (state[name] for name in ("start", "step", "key", "unique"))
+        banned = Deniable.from_state(state["filter"])
+        return cls(templates, counter, start, step, key, unique, counts, dtype, banned)
 
 
-def text_format(values: pa.Array) -> tuple[tuple[Template, ...], Counter | None, bool]:
-    """Templates or a counter of non-null texts, and whether none stands twice."""
-    values = values.cast(pa.string())
-    unique = pc.count_distinct(values).as_py() == len(values)
-    counter = running(values) if unique else None
-    return () if counter else learn(values), counter, unique
+def presence(name: str, counts: tuple[int, int]) -> ColumnLayout | None:
+    """Two tokens, for a value and for a null, of which there are so many rows; None where there is no null."""
+    if not counts[1]:
+        return None
+    frequency = np.array(counts) / sum(counts)
+    nominal = np.full(2, np.nan, dtype=np.float32)
+    return ColumnLayout(
+        name, np.zeros((2, 0), np.float32), np.ones(2, dtype=bool), nominal, frequency.astype(np.float32)
+    )
 
 
-def text_pattern(values: pa.Array) -> str:
-    """The regular expression that all generated texts match."""
-    templates, counter, unique = text_format(values)
-    return counter.regex if counter else regex(templates, unique)
+@dataclass(frozen=True)
+class TextFormat:
+    """What is kept of texts: a counter or templates, whether none stands twice, and what must not come out again."""
+
+    templates: tuple[Template, ...]
+    counter: Counter | None
+    unique: bool
+    filter: Deniable | None
+
+    @classmethod
+    def of(cls, values: pa.Array) -> Self:
+        """The format of non-null texts."""
+        values = values.cast(pa.string())
+        distinct = pc.count_distinct(values).as_py()
+        unique = distinct == len(values)
+        counter = running(values) if unique else None
+        templates = () if counter else learn(values)
+        banned = Deniable.fit(values) if templates and needs_filter(templates, distinct) else None
+        return cls(templates, counter, unique, banned)
+
+    @property
+    def pattern(self) -> str:
+        """The regular expression that all generated texts match."""
+        return self.counter.regex if self.counter else regex(self.templates, self.unique)
+
+    @property
+    def exposed(self) -> bool:
+        """Whether the format has so few texts that real ones come out."""
+        return bool(self.templates) and Maker(self.templates, 0, self.unique, self.filter).exposed
 
 
 def count_on(start: int, steps: Tokens, dtype: pa.DataType) -> np.ndarray[Any, Any]:
