@@ -49,8 +49,13 @@ give; check on real rows what matters. Biases of the source are kept. A column's
 training rows."""
 FILES = """`synth verify .` or `sha256sum -c SHA256SUMS` checks the files; `provenance.json` says where they come from,
 `schema.json` what the columns are."""
-LEARNT = """The model saw the training rows only. Identifiers were not learnt: new ones of the same format stand in
-their place. Categories, and the greatest and least numbers, are those of the source."""
+LEARNT = """The model saw the training rows only. Categories, and the greatest and least numbers, are those of the
+source."""
+MADE = """Identifiers and personal data ({names}) were not learnt: made-up ones of the same format stand in their place,
+none of them a value of the source. To keep these out, the model file has a bitmap of hashes in which every real value
+is banned, and so are three quarters of all others: that a given value is banned makes it at most 4/3 times as likely to
+be real."""
+EXPOSED = "Not so protected, and possibly with values of the source: {names}."
 
 
 @dataclass(frozen=True)
@@ -97,7 +102,7 @@ def card(
         "The gate let it pass, asking for:",
         "\n".join(f"- {check.name}: {check.bound} (found {_number(check.value)})" for check in verdict.checks),
         "## Privacy",
-        _privacy(metrics),
+        _privacy(schema, metrics),
         "## Limits",
         LIMITS,
         FILES,
@@ -165,7 +170,8 @@ def _making(schema: Schema, provenance: Mapping[str, Any]) -> Iterator[str]:
 def _columns(schema: Schema, target: str | None) -> str:
     lines = ["| column | kind | type | nulls |", "|---|---|---|---|"]
     for column in schema.columns[:COLUMNS]:
-        kind = column.kind + (", target" if column.name == target else "")
+        kind = column.kind + (f" ({column.personal.what})" if column.personal else "")
+        kind += ", target" if column.name == target else ""
         lines.append(f"| {_line(column.name) or '(empty)'} | {kind} | {_line(column.dtype)} | {column.null_rate:.1%} |")
     more = len(schema.columns) - COLUMNS
     return "\n".join(lines) + (f"\n\nand {more:,} more, see `schema.json`." if more > 0 else "")
@@ -204,9 +210,17 @@ def _validation(validation: Mapping[str, Any]) -> Iterator[str]:
         yield f"- and {len(warned) - WARNINGS} more"
 
 
-def _privacy(metrics: Mapping[str, Any]) -> str:
+def _listed(names: list[str]) -> str:
+    more = [f"{len(names) - COLUMNS:,} more"] if len(names) > COLUMNS else []
+    return ", ".join([*map(_line, names[:COLUMNS]), *more])
+
+
+def _privacy(schema: Schema, metrics: Mapping[str, Any]) -> str:
     figures = metrics.get("privacy") or {}
-    said = [LEARNT]
+    made = [column.name for column in schema.columns if column.kind in ("identifier", "personal")]
+    said = [LEARNT, MADE.format(names=_listed(made))] if made else [LEARNT]
+    exposed = [f"{column.name} ({column.exposed})" for column in schema.columns if column.exposed]
+    said += [EXPOSED.format(names=_listed(exposed))] if exposed else []
     near, same = figures.get("dcr_share") or {}, figures.get("identical_share") or {}
     if near.get("value") is not None:
         said.append(

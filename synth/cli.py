@@ -53,7 +53,8 @@ def init(
     schema = _detect(read_table(data, table=table), target)
     added = add_run(params, data, schema=schema, name=name, table=table, model=model)
     for column in schema.columns:
-        typer.echo(f"{column.name}: {column.kind}, {column.dtype}, {column.null_rate:.1%} null")
+        what = f" ({column.personal.what}, {column.personal.locale})" if column.personal else ""
+        typer.echo(f"{column.name}: {column.kind}{what}, {column.dtype}, {column.null_rate:.1%} null")
     typer.echo(f"added dataset and run to {params}: {added}")
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 
 import numpy as np
 import pyarrow as pa
@@ -32,7 +32,7 @@ WHOLE = ("phone", "national_id", "credit_card")  # also held as integers
 
 # What a column's name says, as whole words of it. Letters without accents.
 HINTS = {
-    "email": "e_?mails?|e_?mail_?address|correo|courriel|epost|mail",
+    "email": "e_?mails?|e_?mail_?address|e_?mail_?adresse|correo|courriel|epost|mail",
     "phone": "phone|telephone|tel|telefon|telefono|telefone|telefoon|telefonnummer|telefonnr|mobile|mobil|cell|handy"
     "|fax|phone_?(no|number|num)|mobile_?(no|number)|numero_de_telephone|puhelin|telefonszam",
     "first_name": "first_?name|fname|given_?name|forename|vorname|rufname|prenom|primer_nombre|fornavn|fornamn|voornaam"
@@ -214,10 +214,17 @@ def vote(texts: pa.Array) -> tuple[str, float]:
     best = (LOCALE, 0.0)
     for locale in CANDIDATES:
         known = {name.casefold() for what in ("first_name", "last_name") for name in fakes.words(what, locale).tolist()}
-        share = sum(count for word, count in words.items() if word in known) / total
+        share = sum(count for word, count in words.items() if _is_name(word, known)) / total
         if share > best[1] + 0.02:
             best = (locale, share)
     return best
+
+
+def _is_name(word: str, known: Set[str]) -> bool:
+    """Whether a word is a name, or two that are written as one, as in Japanese."""
+    if word in known or word < "\u2e80":
+        return word in known
+    return any(word[:place] in known and word[place:] in known for place in range(1, len(word)))
 
 
 def _shown(values: pa.Array) -> pa.Array:

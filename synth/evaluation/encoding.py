@@ -21,6 +21,7 @@ Floats = NDArray[np.float64]
 Codes = NDArray[np.int32]
 Rows = NDArray[np.int64]
 
+MADE = {"identifier": "an identifier", "personal": "personal data"}  # kinds that are not learnt
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
@@ -100,8 +101,8 @@ def encode(frames: Mapping[str, pd.DataFrame], schema: Schema) -> Views:
     undefined: dict[str, str] = {}
     for column in schema.columns:
         arrays = {role: _arrow(frame, column.name, role) for role, frame in frames.items()}
-        if column.kind == "identifier":
-            undefined[column.name] = "an identifier: generated anew, not compared"
+        if column.kind in ("identifier", "personal"):
+            undefined[column.name] = f"{MADE[column.kind]}: generated anew, not compared"
         elif (values := _continuous(arrays, column)) is not None:
             numbers[column.name] = values
         else:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from synth.codecs.columns import flat
-from synth.codecs.columns.identifier import text_pattern
+from synth.codecs.columns.identifier import TextFormat
 from synth.codecs.rules.checks import broken
 from synth.codecs.rules.joint import combine
 from synth.codecs.rules.language import language
@@ -255,5 +255,5 @@ def _described(column: Column, rules: Sequence[Rule], table: pa.Table) -> Column
         several = isinstance(rule, Unique) and len(rule.columns) > 1 and column.name in rule.columns
         if several and column.kind == "identifier" and column.pattern is not None:
             values = pc.drop_null(flat(table.column(column.name))).unique()
-            return column.model_copy(update={"pattern": text_pattern(values)})
+            return column.model_copy(update={"pattern": TextFormat.of(values).pattern})
     return column
