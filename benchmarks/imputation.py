@@ -186,15 +186,26 @@ def one_hot(task: Task) -> pd.DataFrame:
 
 
 def _iterative(task: Task, train: NDArray[np.float64], holed: NDArray[np.float64]) -> NDArray[np.float64]:
-    """At its defaults, but for a tolerance that lets it go its ten rounds where the training rows have no holes."""
+    """At its defaults, on standardised columns and within what the training rows have (it may diverge without).
+
+    Where the training rows have no holes it would stop after one round of ten; the tolerance keeps it going.
+    """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.experimental import enable_iterative_imputer  # noqa: F401
     from sklearn.impute import IterativeImputer
+    from sklearn.preprocessing import StandardScaler
 
-    imputer = IterativeImputer(random_state=task.seed, tol=0 if not np.isnan(train).any() else 1e-3)
+    scaler = StandardScaler().fit(train)
+    known, asked = scaler.transform(train), scaler.transform(holed)
+    imputer = IterativeImputer(
+        random_state=task.seed,
+        tol=1e-3 if np.isnan(known).any() else 0,
+        min_value=np.nanmin(known, axis=0),
+        max_value=np.nanmax(known, axis=0),
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        return np.asarray(imputer.fit(train).transform(holed))
+        return np.asarray(scaler.inverse_transform(imputer.fit(known).transform(asked)))
 
 
 def _floats(frame: pd.DataFrame) -> NDArray[np.float64]:
