@@ -32,6 +32,10 @@ def test_the_example_of_the_readme_runs():
     assert scope["synthetic"].dtypes.equals(scope["frame"].dtypes)
 
 
+def test_the_example_of_the_rules_runs():
+    exec(block("docs/rules.md", "python").replace("epochs=4", "epochs=1, width=8"), {})
+
+
 def test_the_model_of_contributing_is_found_and_learns(tmp_path, monkeypatch):
     (tmp_path / "mixture.py").write_text(block("CONTRIBUTING.md", "python"), encoding="utf-8")
     monkeypatch.setattr(synth.models, "__path__", [*synth.models.__path__, str(tmp_path)])

@@ -73,7 +73,12 @@ class Schedule:
         left = np.array([min(size, ENDLESS) for size in self.sizes], dtype=np.int64)
         whole, start, found = left.copy(), 0, []
         while left.any() and start < LAST:
-            sizes = np.minimum(_shares(np.array(self.weights) * (left > 0)), left)
+            weights = np.array(self.weights) * (left > 0)
+            weights = weights / weights.sum()
+            there = weights > 0
+            # No longer a cycle than the first set to be used up has elements for: until then all keep their shares.
+            cycle = max(1, min(CYCLE, int((left[there] / weights[there]).min())))
+            sizes = np.minimum(_shares(weights, cycle), left)
             turns = int((left[sizes > 0] // sizes[sizes > 0]).min())
             found.append(Phase(start, turns, sizes, whole - left))
             start += turns * int(sizes.sum())
@@ -91,10 +96,10 @@ def element(places: Rows, size: int, key: int) -> NDArray[np.int64]:
     return np.add(found * (size // FAR), permute(places % rest, rest, key + 1), dtype=np.int64)
 
 
-def _shares(weights: NDArray[np.float64]) -> Rows:
-    """CYCLE rows in proportion to the weights, by largest remainders."""
-    exact = weights / weights.sum() * CYCLE
+def _shares(weights: NDArray[np.float64], rows: int) -> Rows:
+    """The rows in proportion to the weights, which sum to 1, by largest remainders."""
+    exact = weights * rows
     sizes = np.floor(exact).astype(np.int64)
     order = np.argsort(np.where(weights > 0, sizes - exact, np.inf), kind="stable")
-    sizes[order[: CYCLE - sizes.sum()]] += 1
+    sizes[order[: rows - sizes.sum()]] += 1
     return np.asarray(sizes)
