@@ -10,13 +10,19 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from synth import Synthesizer
+from synth import Synthesizer, models
 from synth.errors import InputError
 from synth.frames import to_pandas
 from synth.sampling import write_samples
 from synth.storage import read_parquet
 
 TINY = {"epochs": 1, "width": 4}
+
+
+def tiny(family: str) -> Synthesizer:
+    """A family at its smallest: what a case asks of it has nothing to do with how well it learns."""
+    fields = models.family(family).Config.model_fields
+    return Synthesizer(family, epochs=1, min_steps=0, **({"width": 4} if "width" in fields else {}))
 
 
 def odd(rows: int) -> pd.DataFrame:
@@ -51,10 +57,10 @@ def source() -> pd.DataFrame:
     return odd(120)
 
 
-@pytest.fixture(scope="module")
-def fitted(source) -> Synthesizer:
-    """A tiny model of them."""
-    return Synthesizer(**TINY).fit(source, target="str")
+@pytest.fixture(scope="module", params=models.available())
+def fitted(request, source) -> Synthesizer:
+    """A tiny model of them, of each family."""
+    return tiny(request.param).fit(source, target="str")
 
 
 def test_every_dtype_and_domain_is_kept(source, fitted):
@@ -90,12 +96,14 @@ def test_shards_restore_the_schema_and_the_dictionaries(source, fitted, tmp_path
     assert fitted.sample(0).dtypes.equals(source.dtypes)
 
 
+@pytest.mark.parametrize("family", models.available())
 @pytest.mark.parametrize("rows", [1, 2, 3])
-def test_a_few_rows_are_enough(rows):
-    made = Synthesizer(**TINY).fit(odd(rows)).sample(20)
+def test_a_few_rows_are_enough(rows, family):
+    made = tiny(family).fit(odd(rows)).sample(20)
     assert made["one"].tolist() == ["only"] * 20
 
 
+@pytest.mark.parametrize("family", models.available())
 @pytest.mark.parametrize(
     "frame",
     [
@@ -108,8 +116,8 @@ def test_a_few_rows_are_enough(rows):
     ],
     ids=["numbers", "categories", "identifiers", "nulls", "keys", "500 columns"],
 )
-def test_tables_of_one_kind_alone(frame, tmp_path):
-    fitted = Synthesizer(**TINY).fit(frame)
+def test_tables_of_one_kind_alone(frame, family, tmp_path):
+    fitted = tiny(family).fit(frame)
     made = fitted.sample(100)
     pd.testing.assert_series_equal(made.dtypes, frame.dtypes)
     fitted.save(tmp_path / "m")
