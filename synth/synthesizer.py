@@ -384,6 +384,8 @@ def _fingerprint(model: str, settings: TrainingConfig, seed: int, arrays: Mappin
     digest = hashlib.sha256(f"{model} {settings.model_dump_json()} {seed} {torch.__version__}".encode())
     for module in (models.family(model), models.base, training):
         digest.update(Path(str(module.__file__)).read_bytes())
+    for file in sorted((Path(__file__).parent / "nets").glob("*.py")):
+        digest.update(file.read_bytes())
     for name, array in sorted(arrays.items()):
         digest.update(f"{name} {array.dtype} {array.shape}".encode())
         digest.update(np.ascontiguousarray(array).data)

@@ -7,9 +7,6 @@ is the masked sum of the embeddings of the earlier ones.
 
 from __future__ import annotations
 
-import math
-from collections import defaultdict
-from collections.abc import Callable
 from typing import cast
 
 import numpy as np
@@ -18,8 +15,9 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from synth.layout import ColumnLayout, Condition, TableLayout
+from synth.layout import Condition, TableLayout
 from synth.models.base import Batch, GenerativeModel, TrainingConfig
+from synth.nets.columns import Block, ColumnLinear, Head, draw, group_heads, stack_features
 from synth.nets.particles import Evidence, Particles
 
 PARTICLE_ROWS = 8192  # candidates drawn at once under a condition
@@ -42,89 +40,6 @@ class Config(TrainingConfig):
     dropout: float = Field(0.2, ge=0, lt=1)
     cosines: int = Field(24, ge=1)
     smooth_from: int = Field(30, ge=0)
-
-
-class ColumnLinear(nn.Module):
-    """D linear maps side by side, one per column: (D, B, I) -> (D, B, O)."""
-
-    def __init__(self, columns: int, inputs: int, outputs: int, scale: float, generator: torch.Generator) -> None:
-        super().__init__()
-        weight = torch.randn((columns, inputs, outputs), generator=generator)
-        self.weight = nn.Parameter(weight * scale / math.sqrt(max(inputs, 1)))
-        self.bias = nn.Parameter(torch.zeros(columns, outputs))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """All columns at once, x: (D, B, I)."""
-        return torch.baddbmm(self.bias.unsqueeze(1), x, self.weight)
-
-    def column(self, x: Tensor, d: int) -> Tensor:
-        """Column d alone, x: (B, I)."""
-        return torch.addmm(self.bias[d], x, self.weight[d])
-
-
-class Block(nn.Module):
-    """A residual block in every column's network: x + W2 dropout(silu(W1 norm(x)))."""
-
-    def __init__(self, columns: int, width: int, generator: torch.Generator) -> None:
-        super().__init__()
-        self.inner = ColumnLinear(columns, width, width, 1.0, generator)
-        self.outer = ColumnLinear(columns, width, width, 0.1, generator)
-
-    def forward(self, x: Tensor, mask: Callable[[Tensor], Tensor]) -> Tensor:
-        """All columns at once, x: (D, B, H); `mask` drops hidden values."""
-        inside = F.silu(self.inner(F.layer_norm(x, x.shape[-1:])))
-        return x + cast("Tensor", self.outer(mask(inside)))
-
-    def column(self, x: Tensor, d: int) -> Tensor:
-        """Column d alone, nothing dropped, x: (B, H)."""
-        inside = F.silu(self.inner.column(F.layer_norm(x, x.shape[-1:]), d), inplace=True)
-        return x + self.outer.column(inside, d)
-
-
-class Head(nn.Module):
-    """Logits of columns of similar cardinality: (C, B, H) -> (C, B, K), padded with -inf to the largest K.
-
-    An ordered column has weights A @ basis + 0.3 * C: `basis` (cosines over the tokens' places, mid-ranks in
-    [0, 1]) makes neighbours alike, C lets single embedded tokens (atoms, nulls) differ; bins have A alone.
-    Biases start at the log frequencies, so that an untrained model draws independent columns.
-    """
-
-    basis: Tensor
-    padding: Tensor
-    single: Tensor
-
-    def __init__(self, columns: list[ColumnLayout], width: int, cosines: int) -> None:
-        super().__init__()
-        size = max(column.cardinality for column in columns)
-        bias = torch.zeros(len(columns), size)
-        padding = torch.zeros(len(columns), size)
-        basis = torch.zeros(len(columns), cosines, size)
-        single = torch.zeros(len(columns), 1, size)
-        for i, column in enumerate(columns):
-            K = column.cardinality
-            bias[i, :K] = torch.from_numpy(np.log(np.maximum(column.frequency, 1e-7)))
-            padding[i, K:] = -math.inf
-            if cosines:
-                basis[i, :, :K] = cosine_basis(column, cosines)
-                single[i, 0, :K] = 0.3 * torch.from_numpy(column.embedded)
-        self.register_buffer("padding", padding, persistent=False)
-        self.register_buffer("basis", basis, persistent=False)
-        self.register_buffer("single", single, persistent=False)
-        self.bias = nn.Parameter(bias)
-        self.weight = nn.Parameter(torch.zeros(len(columns), width, size))
-        self.smooth = nn.Parameter(torch.zeros(len(columns), width, cosines)) if cosines else None
-
-    def matrices(self) -> tuple[Tensor, Tensor]:
-        """Effective weights (C, H, K) and biases (C, K)."""
-        bias = self.bias + self.padding
-        if self.smooth is None:
-            return self.weight, bias
-        return torch.baddbmm(self.weight * self.single, self.smooth, self.basis), bias
-
-    def forward(self, hidden: Tensor) -> Tensor:
-        """hidden: (C, B, H)."""
-        weight, bias = self.matrices()
-        return torch.baddbmm(bias.unsqueeze(1), hidden, weight)
 
 
 class Model(GenerativeModel):
@@ -158,7 +73,7 @@ class Model(GenerativeModel):
         self.position = ColumnLinear(len(positioned), self.features.shape[1], width, 1.0, generator)
         self.entry = ColumnLinear(D, width, width, 1.0, generator)
         self.blocks = nn.ModuleList(Block(D, width, generator) for _ in range(config.blocks))
-        groups = group_heads(layout, config)
+        groups = group_heads(layout, config.cosines, config.smooth_from)
         self.members = [members for _, members in groups]
         self.heads = nn.ModuleList(Head([columns[d] for d in group], width, cosines) for cosines, group in groups)
         self.place = {d: (g, i) for g, group in enumerate(self.members) for i, d in enumerate(group)}
@@ -278,42 +193,3 @@ class Model(GenerativeModel):
         last = self.masks.numel() - need
         start = int(torch.randint(last + 1, (1,), generator=generator, device=generator.device))
         return self.masks[start : start + need].view_as(like)
-
-
-def draw(logits: Tensor, uniform: Tensor) -> Tensor:
-    """Invert the distribution function of softmax(logits), (B, K), at `uniform`, (B,) in [0, 1)."""
-    cumulative = (logits - logits.amax(1, keepdim=True)).exp_().cumsum(1)
-    drawn = torch.searchsorted(cumulative, uniform[:, None] * cumulative[:, -1:], right=True)
-    return drawn.squeeze(1).clamp_(max=logits.shape[1] - 1)
-
-
-def cosine_basis(column: ColumnLayout, cosines: int) -> Tensor:
-    """cos(pi k u) for k = 0 .. cosines - 1 at the mid-rank u of each ordered token, else 0: (cosines, K)."""
-    ordered = np.flatnonzero(~np.isnan(column.ordered))
-    ordered = ordered[np.argsort(column.ordered[ordered], kind="stable")]
-    share = np.maximum(column.frequency[ordered].astype(np.float64), 1e-9)
-    rank = (share.cumsum() - share / 2) / share.sum()
-    basis = np.zeros((cosines, column.cardinality), dtype=np.float32)
-    basis[:, ordered] = np.cos(np.pi * np.arange(cosines)[:, None] * rank)
-    return torch.from_numpy(basis)
-
-
-def group_heads(layout: TableLayout, config: Config) -> list[tuple[int, list[int]]]:
-    """Columns that share a head, as (cosines, columns): cardinalities within a factor of two."""
-    groups: dict[tuple[int, int], list[int]] = defaultdict(list)
-    for d, column in enumerate(layout.columns):
-        smooth = column.cardinality > config.smooth_from and not np.isnan(column.ordered).all()
-        groups[config.cosines if smooth else 0, (column.cardinality - 1).bit_length()].append(d)
-    return [(cosines, members) for (cosines, _), members in sorted(groups.items())]
-
-
-def stack_features(layout: TableLayout) -> Tensor:
-    """Features of all tokens of all columns, (sum K, F), padded with zeros to the widest F."""
-    widest = max((column.features.shape[1] for column in layout.columns), default=0)
-    stacked = np.zeros((sum(layout.cardinalities), widest), dtype=np.float32)
-    row = 0
-    for column in layout.columns:
-        K, width = column.features.shape
-        stacked[row : row + K, :width] = column.features
-        row += K
-    return torch.from_numpy(stacked)

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from synth.layout import TableLayout
-from synth.models.autoregressive import Config, Model, draw
+from synth.models.autoregressive import Config, Model
+from synth.nets.columns import draw
 from synth.training import train
 from tests.models.toys import nominal, numeric, shares, toy, toy_layout
 
