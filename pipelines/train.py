@@ -10,7 +10,8 @@ from synth.config import load_params
 from synth.console import PathOption, progress, stage
 from synth.evaluation.speed import Stopwatch
 from synth.schema import Schema
-from synth.storage import read_parquet, replacing, write_json
+from synth.storage import replacing, write_json
+from synth.stored import Stored
 from synth.synthesizer import Synthesizer
 from synth.training import CHECKPOINT_SECONDS, Epoch
 
@@ -34,10 +35,11 @@ def main(
         seed=params.seed,
         device=settings.device,
         max_minutes=settings.max_minutes,
+        max_rows=settings.max_rows,
         threads=settings.threads,
         **params.hyperparameters(settings),
     )
-    table = read_parquet(prepared / "train.parquet")
+    table = Stored.open(prepared / "train.parquet")
     schema = Schema.load(prepared / "schema.json")
     with Stopwatch() as watch, progress(f"train {run}", synthesizer.epochs) as advance:
 
@@ -59,7 +61,7 @@ def main(
     cost = watch.as_dict()
     if history.resumed_at:  # this process saw a part: its processor time would mislead
         cost = {"wall_seconds": history.epochs[-1].seconds, "peak_memory_mb": cost["peak_memory_mb"]}
-    write_json(metrics, {"fit": cost, "epochs": len(history.epochs), "rows": table.num_rows})
+    write_json(metrics, {"fit": cost, "epochs": len(history.epochs), "rows": history.rows})
     synthesizer.save(out)
 
 

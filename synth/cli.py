@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from synth.schema import Schema
 
 log = logging.getLogger(__name__)
-OPTIONS = ("model", "seed", "device", "max_minutes", "threads")
+OPTIONS = ("model", "seed", "device", "max_minutes", "max_rows", "threads")
 app = application("Learn a dataset, draw a synthetic one, prove what it is, release it.")
 
 Data = Annotated[str, typer.Argument(help="CSV, Parquet, a folder of Parquet parts, an fsspec or SQL URL")]
@@ -70,32 +70,40 @@ def fit(
     rules: Rules = None,
     table: Table = None,
     max_minutes: Annotated[float | None, typer.Option(help="Bound on training time; keeps the best so far")] = None,
+    max_rows: Annotated[
+        int | None, typer.Option(min=1, help="Learn from so many rows at most, drawn at random")
+    ] = None,
     seed: Seed = 0,
     device: Device = "auto",
     threads: Annotated[int, typer.Option(min=1, help="Processor threads; more are quicker on large data")] = 1,
 ) -> None:
     """Fit a model on DATA; an interrupted fit goes on where it stopped when it is called again."""
-    from synth.sources import read_table
+    from synth.config import load_rules
+    from synth.sources import open_table
     from synth.storage import check_replaceable, remove
     from synth.synthesizer import FILES, Synthesizer
 
     config = dict(_setting(text) for text in set_ or [])
-    synthesizer = Synthesizer(model, seed=seed, device=device, max_minutes=max_minutes, threads=threads, **config)
+    synthesizer = Synthesizer(
+        model, seed=seed, device=device, max_minutes=max_minutes, max_rows=max_rows, threads=threads, **config
+    )
     check_replaceable(out, *FILES)
-    rows = read_table(data, table=table)
-    schema = _detect(rows, target, rules)
+    declared = () if rules is None else load_rules(rules)
+    rows = open_table(data, table=table)
     checkpoint = out.with_name(f".{out.name}.checkpoint")
     with progress("fit", synthesizer.epochs) as advance:
         synthesizer.fit(
             rows,
-            schema=schema,
+            target=target,
+            rules=declared,
             checkpoint=checkpoint,
             on_epoch=lambda epoch: advance(epoch.number, f"loss {epoch.train_loss:.4f}"),
         )
     synthesizer.save(out)
     remove(checkpoint)
     history = synthesizer.history_
-    typer.echo(f"{out}: {model}, {rows.num_rows} rows, {len(history.epochs)} epochs, stopped by {history.stopped}")
+    of = f" of {rows.num_rows}" if history.rows < rows.num_rows else ""
+    typer.echo(f"{out}: {model}, {history.rows}{of} rows, {len(history.epochs)} epochs, stopped by {history.stopped}")
 
 
 @app.command()

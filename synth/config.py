@@ -97,12 +97,16 @@ class Dataset(Strict):
 
 
 class Run(Strict):
-    """A (dataset, model) pair, with hyper-parameters of its own where wanted."""
+    """A (dataset, model) pair, with hyper-parameters of its own where wanted.
+
+    max_minutes, max_rows, device, threads: as of `Synthesizer`
+    """
 
     dataset: str
     model: str
     config: dict[str, Any] = {}
     max_minutes: float | None = Field(None, gt=0)
+    max_rows: int | None = Field(None, ge=1)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int = Field(1, ge=1)
 

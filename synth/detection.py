@@ -27,6 +27,7 @@ from synth.deniable import Deniable
 from synth.errors import ConfigError, InputError
 from synth.patterns import DENSE, Maker, regex
 from synth.schema import Column, Kind, Personal, Scalar, Schema, pack_arrow
+from synth.stored import AnyTable
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +39,7 @@ EXACT = 2**53  # beyond it a float does not tell integers apart
 
 
 def detect(
-    table: pa.Table,
+    table: AnyTable,
     *,
     target: str | None = None,
     kinds: Mapping[str, Kind] | None = None,
@@ -71,7 +72,19 @@ def detect(
     return Schema(columns=columns, target=target, primary_key=key, rows=table.num_rows, arrow=arrow, rules=declared)
 
 
-def _check(table: pa.Table, target: str | None, kinds: Mapping[str, Kind]) -> None:
+def detect_again(table: AnyTable, schema: Schema) -> Schema:
+    """The schema of some of a dataset's rows, whose columns keep their kinds: bounds, categories and nulls are read
+    off these rows alone."""
+    return detect(
+        table,
+        target=schema.target,
+        kinds={column.name: column.kind for column in schema.columns if column.kind not in ("empty", "personal")},
+        rules=schema.rules,
+        personal={column.name: column.personal for column in schema.columns if column.personal is not None},
+    )
+
+
+def _check(table: AnyTable, target: str | None, kinds: Mapping[str, Kind]) -> None:
     names = table.column_names
     if not names:
         raise InputError("the table has no columns")
@@ -90,18 +103,19 @@ def _check(table: pa.Table, target: str | None, kinds: Mapping[str, Kind]) -> No
 
 
 def _personal(
-    table: pa.Table, target: str | None, wanted: Mapping[str, Kind], declared: Mapping[str, Personal | str]
+    table: AnyTable, target: str | None, wanted: Mapping[str, Kind], declared: Mapping[str, Personal | str]
 ) -> dict[str, Personal]:
     """What personal data the columns hold, as declared or as found."""
     found: dict[str, Personal] = {}
     values: dict[str, pa.Array] = {}
-    for name, chunks in zip(table.column_names, table.columns, strict=True):
+    for name, dtype in zip(table.column_names, table.schema.types, strict=True):
         if wanted.get(name, "personal") != "personal" or (name == target and name not in wanted):
             continue
-        inner = value_type(chunks.type)
-        if not (is_text(inner) or pa.types.is_integer(inner)) or chunks.null_count == len(chunks):
+        inner = value_type(dtype)
+        whole = is_text(inner) or pa.types.is_integer(inner)
+        array = pc.drop_null(flat(table.column(name))) if whole else ()
+        if not len(array):
             continue
-        array = pc.drop_null(flat(chunks))
         what = declared.get(name) or personal_data.find(name, array)
         if what is None and name in wanted:
             what = "other"

@@ -16,6 +16,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from synth.errors import InputError
+from synth.stored import AnyTable, Stored
 
 NULLS = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "<NA>"]
 DELIMITERS = ",;\t|"
@@ -75,6 +76,23 @@ def read_table(
     if strip is not None:
         result = _stripped(result, strip)
     return pa.table([_typed(column) for column in result.columns], names=result.column_names)
+
+
+def open_table(location: str | Path, *, table: str | None = None) -> AnyTable:
+    """As `read_table`, but Parquet on this machine stays in its files, and is in the types that it was written from."""
+    place = Path(location)
+    if not is_sql(str(location)) and (next(place.glob("*.parquet"), None) or _begins(place, b"PAR1")):
+        stored = Stored.open(place)
+        _check_names(stored.column_names, str(place))
+        return stored
+    return read_table(location, table=table)
+
+
+def _begins(place: Path, magic: bytes) -> bool:
+    if not place.is_file():
+        return False
+    with place.open("rb") as file:
+        return file.read(len(magic)) == magic
 
 
 def _read_bytes(name: str) -> bytes:

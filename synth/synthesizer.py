@@ -23,7 +23,8 @@ from synth.codecs.rules.codec import AnyCodec, RuledCodec, table_codec
 from synth.codecs.table import restore
 from synth.config import first_problem
 from synth.constraints import Rule
-from synth.detection import detect
+from synth.detection import detect, detect_again
+from synth.encoded import encode
 from synth.errors import ConfigError, FormatError, InputError, SynthError
 from synth.frames import from_pandas, to_pandas
 from synth.imputation import fill, observed
@@ -32,6 +33,7 @@ from synth.models.base import GenerativeModel, TrainingConfig
 from synth.requests import BLOCK, KEPT_BLOCK, Request
 from synth.schema import Schema
 from synth.storage import check_replaceable, read_json, replacing, write_json
+from synth.stored import AnyTable, Stored, drawn, learnt_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,10 +54,12 @@ class Synthesizer:
     seed: root of all randomness of the fit, and the default of `sample`
     device: "auto" (a GPU where there is one), "cpu" or "cuda"
     max_minutes: bound on the wall time of training; the best state so far is kept
+    max_rows: rows to learn from at most, drawn at random before anything is fitted
     threads: of the processor; more are quicker on large data, and may give other last bits
     config: the family's hyper-parameters by name; the rest keep their defaults
 
-    Fitted: `schema_`, `codec_`, `model_`, `training_` (the training curve), and after `fit` also `history_`.
+    Fitted: `schema_` (its `rows` are those learnt from), `source_rows_` (those that there were), `codec_`, `model_`,
+    `training_` (the training curve), and after `fit` also `history_`.
     """
 
     def __init__(
@@ -65,6 +69,7 @@ class Synthesizer:
         seed: int = 0,
         device: str = "auto",
         max_minutes: float | None = None,
+        max_rows: int | None = None,
         threads: int = 1,
         **config: Any,
     ) -> None:
@@ -72,17 +77,20 @@ class Synthesizer:
         self.seed = seed
         self.device = device
         self.max_minutes = max_minutes
+        self.max_rows = max_rows
         self.threads = threads
         self.config = config
         self._settings = configure(model, config)
         if max_minutes is not None and not max_minutes > 0:
             raise ConfigError(f"max_minutes: expected a positive number, found {max_minutes}")
+        if max_rows is not None and max_rows < 1:
+            raise ConfigError(f"max_rows: expected 1 or more, found {max_rows}")
         if threads < 1:
             raise ConfigError(f"threads: expected 1 or more, found {threads}")
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Constructor arguments by name."""
-        own = ("model", "seed", "device", "max_minutes", "threads")
+        own = ("model", "seed", "device", "max_minutes", "max_rows", "threads")
         return {**{name: getattr(self, name) for name in own}, **self.config}
 
     def set_params(self, **params: Any) -> Synthesizer:
@@ -92,7 +100,7 @@ class Synthesizer:
 
     def fit(
         self,
-        data: pd.DataFrame | pa.Table,
+        data: pd.DataFrame | AnyTable | str | Path,
         *,
         schema: Schema | None = None,
         target: str | None = None,
@@ -103,6 +111,8 @@ class Synthesizer:
     ) -> Synthesizer:
         """Learn the rows of `data`, which is not changed.
 
+        data: a frame, an Arrow table, or the path of a Parquet file or of a folder of parts, which is read by columns
+            and by blocks of rows, so that it need not fit in memory. The result is the same
         schema: what `synth.detection.detect` would find, where it is known already
         target: column that a consumer would predict; part of `schema` where that is given
         rules: what every row keeps, likewise; rules of `synth.constraints` or their plain values
@@ -111,13 +121,17 @@ class Synthesizer:
         checkpoint_seconds: time between two savings of it
         Raises InputError for data that cannot be learnt, TrainingError for a loss that turns non-finite.
         """
-        table = data if isinstance(data, pa.Table) else from_pandas(data)
-        self.schema_ = schema if schema is not None else detect(table, target=target, rules=rules)
-        if table.column_names != self.schema_.names:
-            raise InputError(f"columns {table.column_names} differ from the schema's {self.schema_.names}")
-        self.codec_: AnyCodec = table_codec(self.schema_).fit(table, self.schema_, self.seed)
-        arrays = self.codec_.encode(table)
+        table = self._learnt(data, bool(rules if schema is None else schema.rules))
+        if schema is None:
+            schema = detect(table, target=target, rules=rules)
+        elif table.column_names != schema.names:
+            raise InputError(f"columns {table.column_names} differ from the schema's {schema.names}")
+        elif table.num_rows < self.source_rows_:
+            schema = detect_again(table, schema)
+        self.schema_ = schema
+        self.codec_: AnyCodec = table_codec(schema).fit(table, schema, self.seed)
         self.model_ = self._build()
+        arrays = encode(self.codec_, table, places=self.model_.places)
         with _processor_threads(self.threads):
             self.history_ = training.train(
                 self.model_,
@@ -132,6 +146,17 @@ class Synthesizer:
             )
         self.training_ = _timeless(self.history_)
         return self
+
+    def _learnt(self, data: pd.DataFrame | AnyTable | str | Path, ruled: bool) -> AnyTable:
+        """The rows to learn from; with rules as a table in memory."""
+        table = Stored.open(data) if isinstance(data, str | Path) else self._table(data)
+        self.source_rows_ = table.num_rows
+        count = learnt_rows(table.num_rows, self.max_rows, ruled)
+        if count < table.num_rows:
+            why = "max_rows" if count == self.max_rows else "the rules need them in memory"
+            log.warning("%s of %s rows are learnt from, drawn at random (%s)", f"{count:,}", f"{table.num_rows:,}", why)
+        table = drawn(table, count, self.seed)
+        return table.read() if ruled and isinstance(table, Stored) else table
 
     @property
     def epochs(self) -> int:
@@ -260,8 +285,8 @@ class Synthesizer:
             filled.append(fill(rows, drawn, draws))
         return to_pandas(pa.concat_tables(filled))
 
-    def _table(self, data: pd.DataFrame | pa.Table) -> pa.Table:
-        return data if isinstance(data, pa.Table) else from_pandas(data)
+    def _table(self, data: pd.DataFrame | AnyTable) -> AnyTable:
+        return data if isinstance(data, pa.Table | Stored) else from_pandas(data)
 
     def _check_conditional(self) -> None:
         if not self.model_.conditional:
@@ -290,6 +315,8 @@ class Synthesizer:
             "config": self._settings.model_dump(mode="json"),
             "seed": self.seed,
             "max_minutes": self.max_minutes,
+            "max_rows": self.max_rows,
+            "source_rows": self.source_rows_,
             "privacy": None,
             "schema": self.schema_.model_dump(mode="json"),
             "codec": self.codec_.state(),
@@ -312,10 +339,12 @@ class Synthesizer:
                 seed=content["seed"],
                 device=device,
                 max_minutes=content["max_minutes"],
+                max_rows=content["max_rows"],
                 **content["config"],
             )
             synthesizer.schema_ = Schema.model_validate(content["schema"])
             synthesizer.codec_ = table_codec(synthesizer.schema_).from_state(content["codec"], synthesizer.schema_)
+            synthesizer.source_rows_ = content["source_rows"]
             synthesizer.training_ = content["training"]
             synthesizer.model_ = synthesizer._build()
             synthesizer.model_.load_state_dict(safetensors.torch.load_file(place / WEIGHTS))

@@ -34,11 +34,15 @@ SPLIT, ORDER, NOISE, VALIDATION = range(4)  # streams of random numbers
 CHECKPOINT_FILE = "state.safetensors"
 CHECKPOINT_SECONDS = 10.0
 VALIDATION_ROWS = 4096  # rows validated at once
+VALIDATION_MOST = 100_000  # rows kept for validation at most
+EPOCH_STEPS = 2000  # steps of an epoch at most: of many rows it is a part of a pass
+ON_DEVICE = 2**30  # bytes of training rows that are moved to the device as a whole
+TYPES = {"tokens": torch.int64, "places": torch.float32}  # of a batch, whatever the arrays are stored in
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """One pass over the training rows (several where the rows are few).
+    """One pass over the training rows (several where the rows are few, a part of one where they are many).
 
     number: counted from 1
     steps: optimisation steps since the start of the training
@@ -77,7 +81,10 @@ class History:
 
 @dataclass(frozen=True)
 class Plan:
-    """How rows become steps: `passes` permutations an epoch, each cut into `batches` of equal size (+-1)."""
+    """How rows become steps: permutations of all rows, each cut into `batches` of equal size (+-1).
+
+    An epoch is `passes` of them, or EPOCH_STEPS steps where one has more batches.
+    """
 
     rows: int
     batches: int
@@ -88,13 +95,13 @@ class Plan:
     def make(cls, rows: int, config: TrainingConfig, validated: bool) -> Plan:
         """Few rows are passed over several times an epoch, only where validation rows guard the result."""
         batches = math.ceil(rows / config.batch_size)
-        wanted = math.ceil(config.min_steps / config.epochs / batches) if validated else 1
+        wanted = math.ceil(config.min_steps / config.epochs / min(batches, EPOCH_STEPS)) if validated else 1
         return cls(rows, batches, max(wanted, 1), config.epochs)
 
     @property
     def steps_per_epoch(self) -> int:
         """Optimisation steps between two validations."""
-        return self.batches * self.passes
+        return min(self.batches, EPOCH_STEPS) * self.passes
 
     @property
     def steps(self) -> int:
@@ -178,10 +185,13 @@ class Training:
         self.device = device
         self.budget = math.inf if max_minutes is None else max_minutes * 60
         rows = len(next(iter(tensors.values())))
-        kept = int(rows * self.config.validation_share)
+        kept = min(int(rows * self.config.validation_share), VALIDATION_MOST)
         order = torch.randperm(rows, generator=self.generator(SPLIT, 0, torch.device("cpu")))
-        self.validation = {name: tensor[order[:kept]].to(device) for name, tensor in tensors.items()}
-        self.training = {name: tensor[order[kept:]].to(device) for name, tensor in tensors.items()}
+        fits = sum(tensor.nbytes for tensor in tensors.values()) <= ON_DEVICE
+        self.home = device if fits else torch.device("cpu")
+        self.tensors = {name: tensor.to(self.home) for name, tensor in tensors.items()}
+        self.rows = order[kept:].to(self.home)
+        self.validation = self.batch(order[:kept].to(self.home))
         self.validation_rows = kept
         self.plan = Plan.make(rows - kept, self.config, kept > 0)
         self.averaged = copy.deepcopy(model).requires_grad_(False).eval()
@@ -242,7 +252,7 @@ class Training:
         """One optimisation step, and the averaged weights after it."""
         progress, number = self.progress, self.progress.step
         rows = self.plan.batch(self.permutation(number // self.plan.batches), number)
-        batch = {name: tensor[rows] for name, tensor in self.training.items()}
+        batch = self.batch(self.rows[rows])
         for group in self.optimiser.param_groups:
             group["lr"] = self.learning_rate()
         self.model.train()
@@ -257,6 +267,12 @@ class Training:
                 average.lerp_(weight, 1 - decay)
             for mine, theirs in zip(self.averaged.buffers(), self.model.buffers(), strict=True):
                 mine.copy_(theirs)
+
+    def batch(self, rows: Tensor) -> dict[str, Tensor]:
+        """The rows of these numbers (B,), on the device."""
+        return {
+            name: tensor[rows].to(self.device, TYPES.get(name, tensor.dtype)) for name, tensor in self.tensors.items()
+        }
 
     def descend(self, loss: Tensor, parameters: Iterable[nn.Parameter] | None = None) -> float:
         """One clipped step of `parameters` (of all by default) down the gradient of `loss`; returns its value.
@@ -278,10 +294,10 @@ class Training:
         )
 
     def permutation(self, number: int) -> Tensor:
-        """The order of the rows in a pass, (N,) int64 on the device."""
+        """The order of the rows in a pass, (N,) int64 where the rows are."""
         if self.order is None or self.order[0] != number:
             drawn = torch.randperm(self.plan.rows, generator=self.generator(ORDER, number, torch.device("cpu")))
-            self.order = number, drawn.to(self.device)
+            self.order = number, drawn.to(self.home)
         return self.order[1]
 
     def learning_rate(self) -> float:

@@ -11,7 +11,8 @@ import pytest
 from tables import people
 
 from synth.config import load_params
-from synth.storage import parquet_files, read_parquet
+from synth.sources import read_table
+from synth.storage import parquet_files, read_parquet, write_parquet
 
 
 def synth(*arguments, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -36,6 +37,15 @@ def desk(tmp_path_factory):
 
 def test_fit_leaves_a_model_and_nothing_else(desk):
     assert {p.name for p in desk.iterdir() if p.name.startswith((".", "model"))} == {"model"}
+
+
+def test_fit_reads_parquet_from_its_files_and_learns_from_some_rows(desk, tmp_path):
+    write_parquet(tmp_path / "train.parquet", read_table(desk / "train.csv"))
+    options = ("--out", "few", "--target", "churned", "--max-rows", 300, "--set", "epochs=1", "--set", "width=4")
+    done = synth("fit", "train.parquet", *options, cwd=tmp_path)
+    assert "few: autoregressive, 300 of 500 rows, 1 epochs" in done.stdout, done.stderr
+    model = json.loads((tmp_path / "few/synthesizer.json").read_text())
+    assert (model["max_rows"], model["source_rows"], model["schema"]["rows"]) == (300, 500, 300)
 
 
 def test_sample_to_a_file_to_parts_and_by_shard(desk):

@@ -287,6 +287,12 @@ def write_card(schema: Schema, info: CardInfo, rows: int = 60, **changes) -> str
     return card(info, schema, rows, **{**given, **changes})
 
 
+def test_the_card_says_of_how_many_rows_it_learnt(schema):
+    text = write_card(schema, INFO, provenance={"params": {"run": {"max_rows": 7}}})
+    assert f"- Fitted on 7 training rows of {schema.rows}, drawn at random; other real rows" in text
+    assert f"- Fitted on {schema.rows} training rows; other real rows" in write_card(schema, INFO)
+
+
 def test_the_card_says_what_how_figures_privacy_and_limits(released):
     text = (released / "README.md").read_text()
     for heading in ("Source", "How it was made", "Columns", "Measurements", "Validation and gate", "Privacy", "Limits"):

@@ -9,7 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from synth.errors import InputError
-from synth.sources import read_table
+from synth.sources import open_table, read_table
+from synth.stored import Stored
 
 
 def write(tmp_path, content: bytes | str, name: str = "x.csv"):
@@ -134,3 +135,14 @@ def test_parts_with_different_columns_are_refused(tmp_path):
     pq.write_table(pa.table({"b": [1]}), tmp_path / "2.parquet")
     with pytest.raises(InputError, match="different columns"):
         read_table(tmp_path)
+
+
+def test_parquet_on_this_machine_stays_in_its_files_and_all_else_is_read(tmp_path):
+    pq.write_table(pa.table({"a": [1, 2]}), tmp_path / "x.data")
+    assert isinstance(open_table(tmp_path / "x.data"), Stored)
+    assert open_table(write(tmp_path, "a\n1\n")).equals(pa.table({"a": [1]}))
+    pq.write_table(pa.table({"": [1]}), tmp_path / "part.parquet")
+    with pytest.raises(InputError, match="column 1 has no name"):
+        open_table(tmp_path)
+    with pytest.raises(InputError, match="no such file"):
+        open_table(tmp_path / "none")

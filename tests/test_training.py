@@ -318,3 +318,35 @@ def test_no_columns_need_no_checkpoint(tmp_path):
     history = train(model, {"tokens": np.zeros((3, 0), dtype=np.int64)}, seed=0, device=CPU, checkpoint=tmp_path / "c")
     assert history.epochs == ()
     assert not (tmp_path / "c").exists()
+
+
+def test_an_epoch_of_many_rows_is_a_part_of_a_pass(monkeypatch):
+    """Every row is seen once in a pass, whatever the epochs; validation rows are no more than so many."""
+    monkeypatch.setattr(training, "EPOCH_STEPS", 3)
+    monkeypatch.setattr(training, "VALIDATION_MOST", 20)
+    plan = Plan.make(1000, Config(epochs=5, batch_size=100, min_steps=0), validated=True)
+    assert (plan.batches, plan.steps_per_epoch, plan.steps) == (10, 3, 15)
+    seen: list[torch.Tensor] = []
+
+    class Watched(Model):
+        def loss(self, batch, generator):
+            if self.training:
+                seen.append(batch["row"])
+            else:
+                assert len(batch["row"]) == 20
+            return super().loss(batch, generator)
+
+    tokens = toy(1020)
+    model = small(tokens, Watched, epochs=5, batch_size=100)
+    history = train(model, {"tokens": tokens, "row": np.arange(1020)}, seed=0, device=CPU)
+    assert (history.steps, [epoch.steps for epoch in history.epochs]) == (15, [3, 6, 9, 12, 15])
+    first = torch.cat(seen[:10])
+    assert len(first) == len(first.unique()) == 1000
+
+
+def test_narrow_arrays_train_to_the_same_bytes():
+    tokens = toy(450)
+    narrow, wide = small(tokens), small(tokens)
+    train(narrow, {"tokens": tokens.astype(np.uint8)}, seed=0, device=CPU)
+    fit(wide, tokens)
+    assert digest(narrow) == digest(wide)

@@ -18,6 +18,7 @@ from synth.conditions import Asked
 from synth.errors import ConfigError, InputError
 from synth.layout import ColumnLayout, TableLayout
 from synth.schema import Column, Schema
+from synth.stored import AnyTable
 
 Arrays = Mapping[str, NDArray[Any]]
 Spans = NDArray[np.floating[Any]]
@@ -35,13 +36,12 @@ class TableCodec:
         personal.bind(self.columns)
 
     @classmethod
-    def fit(cls, table: pa.Table, schema: Schema, seed: int) -> TableCodec:
-        """Fit each column's codec on the training rows."""
-        table = restore(table, schema)
+    def fit(cls, table: AnyTable, schema: Schema, seed: int) -> TableCodec:
+        """Fit each column's codec on the training rows, one column at a time."""
         streams = np.random.SeedSequence(seed).spawn(len(schema.columns))
         fitted = (
-            codec(column.kind).fit(_whole(table.column(i)), column, np.random.default_rng(stream))
-            for i, (column, stream) in enumerate(zip(schema.columns, streams, strict=True))
+            codec(column.kind).fit(_whole(_restored(table, column, dtype)), column, np.random.default_rng(stream))
+            for column, dtype, stream in zip(schema.columns, schema.arrow_schema.types, streams, strict=True)
         )
         return cls(schema, tuple(fitted))
 
@@ -59,16 +59,20 @@ class TableCodec:
         """What a model is told; columns without tokens are left out."""
         return TableLayout(tuple(found for _, found in self._modelled))
 
-    def encode(self, table: pa.Table) -> dict[str, NDArray[Any]]:
-        """{"tokens": (N, D) int64, "places": (N, D) float32} of a table with the schema's columns."""
+    def encode(self, table: pa.Table, *, places: bool = True) -> dict[str, NDArray[Any]]:
+        """{"tokens": (N, D) int64} of a table with the schema's columns and, where wanted, their {"places": (N, D)
+        float32}."""
         table = restore(table, self.schema)
         shape = (table.num_rows, len(self._modelled))
-        tokens, places = np.empty(shape, dtype=np.int64), np.empty(shape, dtype=np.float32)
+        arrays: dict[str, NDArray[Any]] = {"tokens": np.empty(shape, dtype=np.int64)}
+        if places:
+            arrays["places"] = np.empty(shape, dtype=np.float32)
         for d, (i, _) in enumerate(self._modelled):
             array = flat(table.column(i))
-            tokens[:, d] = self.columns[i].encode(array)
-            places[:, d] = self.columns[i].places(array, tokens[:, d])
-        return {"tokens": tokens, "places": places}
+            arrays["tokens"][:, d] = self.columns[i].encode(array)
+            if places:
+                arrays["places"][:, d] = self.columns[i].places(array, arrays["tokens"][:, d])
+        return arrays
 
     def modelled(self, table: pa.Table) -> pa.Table:
         """The table whose columns are encoded: the same."""
@@ -167,19 +171,23 @@ def restore(table: pa.Table, schema: Schema) -> pa.Table:
     InputError names a column that is missing or has values of another type.
     """
     arrow = schema.arrow_schema
-    columns = []
-    for column, dtype in zip(schema.columns, arrow.types, strict=True):
-        if column.name not in table.column_names:
-            raise InputError(f"column {column.name!r} is missing; there are: {', '.join(table.column_names)}")
-        found = table.column(column.name)
-        try:
-            columns.append(found if found.type == dtype else _exact(_whole(found), column, dtype))
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-            raise InputError(f"column {column.name!r} is {found.type}; expected {dtype}") from None
+    columns = [_restored(table, *pair) for pair in zip(schema.columns, arrow.types, strict=True)]
     return pa.table(columns, schema=arrow)
 
 
-def _whole(column: pa.ChunkedArray) -> pa.Array:
+def _restored(table: AnyTable, column: Column, dtype: pa.DataType) -> Any:
+    if column.name not in table.column_names:
+        raise InputError(f"column {column.name!r} is missing; there are: {', '.join(table.column_names)}")
+    found = table.column(column.name)
+    try:
+        return found if found.type == dtype else _exact(_whole(found), column, dtype)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        raise InputError(f"column {column.name!r} is {found.type}; expected {dtype}") from None
+
+
+def _whole(column: pa.Array | pa.ChunkedArray) -> pa.Array:
+    if isinstance(column, pa.Array):
+        return column
     return column.combine_chunks() if column.num_chunks else pa.array([], column.type)
 
 

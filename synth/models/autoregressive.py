@@ -46,6 +46,7 @@ class Model(GenerativeModel):
     """The autoregressive network over the columns of `layout`, in its order."""
 
     conditional = True
+    places = False
 
     config: Config
     offsets: Tensor

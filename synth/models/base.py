@@ -29,7 +29,7 @@ class Descend(Protocol):
 class TrainingConfig(BaseModel):
     """How the one training loop treats a model; families override the defaults.
 
-    epochs: passes over the training rows at most
+    epochs: passes over the training rows at most, each of `synth.training.EPOCH_STEPS` steps at most
     min_steps: optimisation steps at least; few rows are passed over several times an epoch
     batch_size: rows per step
     learning_rate: peak of the schedule (linear warm-up, cosine decay)
@@ -67,10 +67,12 @@ class GenerativeModel(nn.Module, ABC):
     them ignores them, and the codec then draws them uniformly.
 
     conditional: whether `sample` keeps a condition
+    places: whether the family models places; one that does not is trained without
     """
 
     modalities: ClassVar[tuple[str, ...]] = ("table",)
     conditional: ClassVar[bool] = False
+    places: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -233,9 +233,9 @@ class RuledCodec:
                         "break it. Fit without this rule to impute"
                     )
 
-    def encode(self, table: pa.Table) -> dict[str, NDArray[Any]]:
+    def encode(self, table: pa.Table, *, places: bool = True) -> dict[str, NDArray[Any]]:
         """As `TableCodec.encode`, of the modelled table."""
-        return self.inner.encode(self.modelled(table))
+        return self.inner.encode(self.modelled(table), places=places)
 
     def log_density(self, table: pa.Table, tokens: NDArray[np.int64]) -> NDArray[np.float64]:
         """As `TableCodec.log_density`, of the modelled table; minus infinity for rows that break a rule."""

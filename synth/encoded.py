@@ -1,0 +1,58 @@
+"""A table's tokens for training: block after block into narrow arrays, which lie in a file where they are large."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from contextlib import ExitStack
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from synth.codecs.rules.codec import AnyCodec
+from synth.errors import InputError
+from synth.stored import AnyTable, blocks
+
+IN_MEMORY = 2**26  # bytes of an array that need no file
+
+
+def encode(codec: AnyCodec, table: AnyTable, *, places: bool) -> dict[str, NDArray[Any]]:
+    """{"tokens": (N, D) of the narrowest integers} and, where wanted, {"places": (N, D) float32}.
+
+    A large array is mapped from a temporary file without a name: the system takes its pages back where memory is
+    short, and the file is gone with the array. InputError where the disk has no room for it.
+    """
+    kinds: dict[str, Any] = {"tokens": narrowest(max(codec.layout.cardinalities, default=1))}
+    kinds |= {"places": np.float32} if places else {}
+    shape = (table.num_rows, len(codec.layout.columns))
+    with ExitStack() as stack:
+        try:
+            sinks = {name: stack.enter_context(_sink(shape, kind)) for name, kind in kinds.items()}
+            for block in blocks(table):
+                arrays = codec.encode(block, places=places)
+                for name, kind in kinds.items():
+                    sinks[name].write(np.ascontiguousarray(arrays[name], dtype=kind).data)
+            return {name: _array(sinks[name], shape, kind) for name, kind in kinds.items()}
+        except OSError as error:
+            raise InputError(
+                f"{tempfile.gettempdir()}: no room for the encoded rows ({error.strerror}); set TMPDIR to another disk"
+            ) from None
+
+
+def narrowest(cardinality: int) -> type[np.integer[Any]]:
+    """The narrowest integer type of the tokens 0 .. K-1."""
+    kinds: tuple[type[np.integer[Any]], ...] = (np.uint8, np.int16, np.int32)
+    return next(kind for kind in kinds if cardinality - 1 <= np.iinfo(kind).max)
+
+
+def _sink(shape: tuple[int, int], kind: DTypeLike) -> IO[bytes]:
+    size = shape[0] * shape[1] * np.dtype(kind).itemsize
+    return io.BytesIO() if size <= IN_MEMORY else tempfile.TemporaryFile()
+
+
+def _array(sink: IO[bytes], shape: tuple[int, int], kind: DTypeLike) -> NDArray[Any]:
+    if isinstance(sink, io.BytesIO):
+        return np.frombuffer(bytearray(sink.getbuffer()), dtype=kind).reshape(shape)
+    sink.flush()
+    return np.memmap(sink, dtype=kind, mode="r+", shape=shape)
