@@ -21,6 +21,8 @@ class Ranks(nn.Module):
 
     Intervals follow the number line, single values and bins in ascending order, the null last. `columns` holds the
     C positions in the layout, `nominal` those of the other columns.
+
+    discrete: ordered columns of at most so many tokens count as nominal
     """
 
     edges: Tensor
@@ -28,9 +30,9 @@ class Ranks(nn.Module):
     position: Tensor
     bins: Tensor
 
-    def __init__(self, layout: TableLayout) -> None:
+    def __init__(self, layout: TableLayout, discrete: int = 0) -> None:
         super().__init__()
-        ordered = [not np.isnan(column.ordered).all() for column in layout.columns]
+        ordered = [column.cardinality > discrete and not np.isnan(column.ordered).all() for column in layout.columns]
         self.columns = [d for d, found in enumerate(ordered) if found]
         self.nominal = [d for d, found in enumerate(ordered) if not found]
         size = max((layout.columns[d].cardinality for d in self.columns), default=0)
@@ -58,14 +60,16 @@ class Ranks(nn.Module):
         A single value lies uniformly in its interval (dequantised anew at each call), a value of a bin at its place;
         without `places` that too is drawn.
         """
-        tokens = tokens[:, self.columns]
-        uniform = torch.rand(tokens.shape, generator=generator, device=generator.device).to(tokens.device)
-        inside = uniform
-        if places is not None:
-            inside = torch.where(self._of(self.bins, tokens), places[:, self.columns], uniform)
-        at = self._of(self.position, tokens)
-        low, high = self._of(self.edges, at), self._of(self.edges, at + 1)
+        low, high, binned = self.interval(tokens)
+        uniform = torch.rand(low.shape, generator=generator, device=generator.device).to(tokens.device)
+        inside = uniform if places is None else torch.where(binned, places[:, self.columns], uniform)
         return (low + (high - low) * inside).float().clamp(EDGE, 1 - EDGE)
+
+    def interval(self, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(B, D) int64 -> the ends of the tokens' intervals, (B, C) float64 both, and which are bins, (B, C)."""
+        tokens = tokens[:, self.columns]
+        at = self._of(self.position, tokens)
+        return self._of(self.edges, at), self._of(self.edges, at + 1), self._of(self.bins, tokens)
 
     def token(self, ranks: Tensor) -> tuple[Tensor, Tensor]:
         """(B, C) ranks -> (B, C) int64 tokens and (B, C) float32 places in [0, 1]."""
@@ -74,6 +78,13 @@ class Ranks(nn.Module):
         low, high = self._of(self.edges, at), self._of(self.edges, at + 1)
         places = ((exact.t() - low) / (high - low).clamp_min(1e-12)).clamp(0, 1)
         return self._of(self.order, at), places.float()
+
+    def column_token(self, i: int, ranks: Tensor) -> tuple[Tensor, Tensor]:
+        """As `token`, of the i-th of the C columns alone: (B,) -> (B,) and (B,)."""
+        exact = ranks.double().clamp(EDGE, 1 - EDGE)
+        at = torch.searchsorted(self.edges[i], exact, right=True) - 1
+        low, high = self.edges[i, at], self.edges[i, at + 1]
+        return self.order[i, at], ((exact - low) / (high - low).clamp_min(1e-12)).clamp(0, 1).float()
 
     @staticmethod
     def _of(table: Tensor, index: Tensor) -> Tensor:
