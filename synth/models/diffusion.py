@@ -38,8 +38,8 @@ class Config(TrainingConfig):
     evaluations: network evaluations that draw a row
     """
 
-    epochs: int = Field(100, ge=1)
-    batch_size: int = Field(512, ge=1)
+    epochs: int = Field(50, ge=1)
+    min_steps: int = Field(1500, ge=0)
     learning_rate: float = Field(2e-3, gt=0)
     weight_decay: float = Field(0.05, ge=0)
     ema_decay: float = Field(0.998, ge=0, lt=1)
@@ -130,7 +130,7 @@ class Model(GenerativeModel):
         times = torch.linspace(1, 0, self.config.evaluations + 1).tolist()
         before = None
         for now, then in pairwise(times):
-            velocity, logits = self._denoise(x, categories, torch.full((n,), now, device=device), None)
+            velocity, logits = self._denoise(x, categories, torch.full((1,), now, device=device), None)
             slope = velocity if before is None else 1.5 * velocity - 0.5 * before
             x = x + slope * (then - now) * (math.pi / 2)
             before = velocity
