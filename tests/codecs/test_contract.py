@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import get_args
 
 import numpy as np
@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from synth.codecs.columns import ColumnCodec, codec, kinds
+from synth.codecs.columns.number import to_line
 from synth.codecs.table import TableCodec
 from synth.detection import detect
 from synth.errors import ConfigError, InputError
@@ -174,3 +175,14 @@ def test_any_texts_come_out_as_they_are_or_as_new_ones(texts):
     assert [value is None for value in made] == [value is None for value in texts]
     if schema["x"].kind == "category":
         assert made == texts
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.integers(-(10**30), 10**30) | st.integers(2**61 - 2, 2**61 + 2) | st.integers(-9, 9), min_size=1))
+def test_decimals_of_any_width_are_the_same_integers(whole):
+    """In 64 bits where all of them are far from the ends, as Python's own otherwise."""
+    values = [Decimal(value).scaleb(-2, Context(prec=60)) for value in whole]
+    for dtype in (pa.decimal128(38, 2), pa.decimal256(60, 2)):
+        line = to_line(pa.array([Decimal(7), *values], dtype).slice(1), 2)
+        assert line.tolist() == whole
+        assert line.dtype == (np.int64 if max(map(abs, whole)) < 2**61 else object)

@@ -167,7 +167,12 @@ def to_line(array: pa.Array, decimals: int | None) -> Line:
     """Non-null numbers as exact integers in units of 10^-decimals, or as float64 where `decimals` is None."""
     if pa.types.is_decimal(array.type):
         scale = array.type.scale
-        return narrow(np.array([int(value.scaleb(scale, WIDE)) for value in array.to_pylist()], dtype=object))
+        found = _words(array)
+        return (
+            found
+            if found is not None
+            else narrow(np.array([int(value.scaleb(scale, WIDE)) for value in array.to_pylist()], dtype=object))
+        )
     if pa.types.is_floating(array.type):
         values: Line = array.cast(pa.float64()).to_numpy(zero_copy_only=False) + 0.0  # -0.0 + 0.0 is 0.0
         if decimals is None:
@@ -179,6 +184,16 @@ def to_line(array: pa.Array, decimals: int | None) -> Line:
     if array.type == pa.uint64():
         return narrow(np.array(array.to_pylist(), dtype=object))
     return np.asarray(array.cast(pa.int64()).to_numpy(zero_copy_only=False))
+
+
+def _words(array: pa.Array) -> Line | None:
+    """The integers behind decimals of 128 bits where the lower 64 hold all of them, far from their ends; else None."""
+    if not pa.types.is_decimal128(array.type) or not len(array):
+        return None
+    words = np.frombuffer(array.buffers()[1], dtype="<i8").reshape(-1, 2)[array.offset : array.offset + len(array)]
+    low, high = words.T
+    fits = (low > -FAR // 2) & (low < FAR // 2) & (high == low >> 63)
+    return low.astype(np.int64) if fits.all() else None
 
 
 def from_line(values: Line, null: np.ndarray, dtype: pa.DataType, decimals: int | None) -> pa.Array:
