@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import fields
 
 import pandas as pd
 
@@ -55,7 +56,8 @@ def main(
         )
     history = synthesizer.history_
     log.info("%s: stopped by %s after %d epochs", run, history.stopped, len(history.epochs))
-    epochs = pd.DataFrame(synthesizer.training_["epochs"]).rename(columns={"number": "epoch"})
+    names = [field.name for field in fields(Epoch) if field.name != "seconds"]  # a model without steps has no epochs
+    epochs = pd.DataFrame(synthesizer.training_["epochs"], columns=names).rename(columns={"number": "epoch"})
     with replacing(curve) as temporary:
         epochs.to_csv(temporary, index=False)
     cost = watch.as_dict()

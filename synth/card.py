@@ -56,6 +56,7 @@ MADE = """Identifiers and personal data ({names}) were not learnt: made-up ones 
 none of them a value of the source. To keep these out, the model file has a bitmap of hashes in which every real value
 is banned, and so are three quarters of all others: that a given value is banned makes it at most 4/3 times as likely to
 be real."""
+ROWS_EXPOSED = "This dataset is not private: {reason}."
 EXPOSED = "Not so protected, and possibly with values of the source: {names}."
 
 
@@ -83,10 +84,12 @@ def card(
     """The card as Markdown. No row of the source is in it, and text from outside is escaped."""
     name = _line(info.title)
     what = f"{rows:,} synthetic rows with {len(schema.columns):,} columns, made in the image of {name}."
+    exposed = provenance.get("exposed")
+    drawn = "Each was drawn from a generative model; none is a record of a person or thing of the source."
     parts = [
         _front(info, schema, rows),
         f"# {name} (synthetic)",
-        f"{what} Each was drawn from a generative model; none is a record of a person or thing of the source.",
+        f"{what} {ROWS_EXPOSED.format(reason=_line(exposed)) if exposed else drawn}",
         "## Source",
         "\n".join(_source(info, provenance)),
         "## How it was made",

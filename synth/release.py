@@ -19,7 +19,17 @@ from synth.card import CardInfo, card
 from synth.errors import CheckFailed, InputError
 from synth.gate import Verdict
 from synth.schema import Schema
-from synth.storage import parquet_files, read_json, read_text, remove, replacing, sha256, write_json, write_text
+from synth.storage import (
+    EXPOSED,
+    parquet_files,
+    read_json,
+    read_text,
+    remove,
+    replacing,
+    sha256,
+    write_json,
+    write_text,
+)
 
 CHECKSUMS = "SHA256SUMS"
 PROVENANCE = "provenance.json"
@@ -101,10 +111,11 @@ def release(
         data.mkdir(parents=True)
         parts = parquet_files(samples)
         rows = _rows(parts)
+        provenance = {"rows": rows, **provenance, **_exposed(parts[0])}
         for place, part in enumerate(parts):
             shutil.copyfile(part, data / f"part-{place:05d}-of-{len(parts):05d}.parquet")
         schema.save(temporary / "schema.json")
-        write_json(temporary / PROVENANCE, {"rows": rows, **provenance, "verdict": verdict.as_dict()})
+        write_json(temporary / PROVENANCE, {**provenance, "verdict": verdict.as_dict()})
         if report is not None:
             shutil.copyfile(report, temporary / "report.html")
         text = card(card_info, schema, rows, metrics, lift, validation, verdict, provenance)
@@ -154,6 +165,12 @@ def _rows(parts: list[Path]) -> int:
         except pa.ArrowInvalid as error:
             raise InputError(f"{part}: not a Parquet file ({str(error).splitlines()[0]})") from None
     return rows
+
+
+def _exposed(part: Path) -> dict[str, str]:
+    """What the generator of a sample said of rows of the source in it, where it said anything."""
+    found = (pq.read_metadata(part).metadata or {}).get(EXPOSED.encode())
+    return {EXPOSED: found.decode()} if found else {}
 
 
 def _listed(text: str, place: Path) -> dict[str, str]:

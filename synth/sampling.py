@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from synth.errors import InputError
 from synth.requests import BLOCK, Request
-from synth.storage import check_replaceable, dictionaries, replacing
+from synth.storage import EXPOSED, check_replaceable, dictionaries, replacing
 from synth.synthesizer import Synthesizer
 
 ROW_GROUP = 8  # blocks per Parquet row group
@@ -108,6 +108,7 @@ def _write(
         "seed": str(synthesizer.seed if seed is None else seed),
         "version": version("synth"),
         **request.facts,
+        **({EXPOSED: synthesizer.exposed} if synthesizer.exposed else {}),
     }
     metadata = {
         **(schema.metadata or {}),

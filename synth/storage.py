@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from synth.errors import InputError
 
 DICTIONARIES = b"synth.dictionaries"
+EXPOSED = "exposed"  # key of samples whose generator holds rows of the source: why they may come out
 DICTIONARY = 100_000  # longer dictionaries are left to Parquet's own ways
 
 

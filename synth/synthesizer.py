@@ -145,6 +145,8 @@ class Synthesizer:
                 on_epoch=on_epoch,
             )
         self.training_ = _timeless(self.history_)
+        if self.exposed is not None:
+            log.warning("%s: %s; neither is private", self.model, self.exposed)
         return self
 
     def _learnt(self, data: pd.DataFrame | AnyTable | str | Path, ruled: bool) -> AnyTable:
@@ -162,6 +164,11 @@ class Synthesizer:
     def epochs(self) -> int:
         """Passes over the data that a training makes at most."""
         return self._settings.epochs
+
+    @property
+    def exposed(self) -> str | None:
+        """Why rows of the source stand in the model file and may come out, where that is so."""
+        return self._fitted().model_.exposed
 
     def sample(
         self,

@@ -30,7 +30,7 @@ from synth.storage import replacing
 log = logging.getLogger(__name__)
 
 Stopped = Literal["finished", "patience", "max_minutes"]
-SPLIT, ORDER, NOISE, VALIDATION = range(4)  # streams of random numbers
+SPLIT, ORDER, NOISE, VALIDATION, OBSERVATION = range(5)  # streams of random numbers
 CHECKPOINT_FILE = "state.safetensors"
 CHECKPOINT_SECONDS = 10.0
 VALIDATION_ROWS = 4096  # rows validated at once
@@ -38,6 +38,7 @@ VALIDATION_MOST = 100_000  # rows kept for validation at most
 EPOCH_STEPS = 2000  # steps of an epoch at most: of many rows it is a part of a pass
 ON_DEVICE = 2**30  # bytes of training rows that are moved to the device as a whole
 TYPES = {"tokens": torch.int64, "places": torch.float32}  # of a batch, whatever the arrays are stored in
+OBSERVED_ROWS = 16384  # rows shown at once before the first step
 
 
 @dataclass(frozen=True)
@@ -155,6 +156,9 @@ def train(
     if not rows or set(lengths.values()) != {rows}:
         raise InputError(f"training needs arrays of one length above 0, found {lengths}")
     model.to(device)
+    starts = range(0, rows, OBSERVED_ROWS)
+    batches = (batch_of(tensors, slice(start, start + OBSERVED_ROWS), device) for start in starts)
+    model.observe(batches, stream_generator(seed, OBSERVATION, 0, device))
     if not sum(parameter.numel() for parameter in model.parameters()):
         model.eval()
         return History((), "finished", 0, rows)
@@ -202,11 +206,8 @@ class Training:
         self.order: tuple[int, Tensor] | None = None
 
     def generator(self, stream: int, number: int, device: torch.device) -> torch.Generator:
-        """The generator of one step, pass or validation, made from (seed, stream, number) alone."""
-        state = np.random.SeedSequence([self.seed % 2**64, stream, number]).generate_state(2, np.uint32)
-        generator = torch.Generator(device)
-        generator.manual_seed(int(state[0]) << 31 | int(state[1]) >> 1)
-        return generator
+        """The generator of one step, pass or validation."""
+        return stream_generator(self.seed, stream, number, device)
 
     def key(self, fingerprint: str) -> str:
         """What a checkpoint must have been made of to be resumed here."""
@@ -270,9 +271,7 @@ class Training:
 
     def batch(self, rows: Tensor) -> dict[str, Tensor]:
         """The rows of these numbers (B,), on the device."""
-        return {
-            name: tensor[rows].to(self.device, TYPES.get(name, tensor.dtype)) for name, tensor in self.tensors.items()
-        }
+        return batch_of(self.tensors, rows, self.device)
 
     def descend(self, loss: Tensor, parameters: Iterable[nn.Parameter] | None = None) -> float:
         """One clipped step of `parameters` (of all by default) down the gradient of `loss`; returns its value.
@@ -338,6 +337,19 @@ class Training:
             batch = {name: tensor[start : start + VALIDATION_ROWS] for name, tensor in self.validation.items()}
             total += float(self.averaged.loss(batch, generator)) * len(next(iter(batch.values())))
         return total / self.validation_rows
+
+
+def batch_of(tensors: Mapping[str, Tensor], rows: Tensor | slice, device: torch.device) -> dict[str, Tensor]:
+    """Some of the rows, on the device."""
+    return {name: tensor[rows].to(device, TYPES.get(name, tensor.dtype)) for name, tensor in tensors.items()}
+
+
+def stream_generator(seed: int, stream: int, number: int, device: torch.device) -> torch.Generator:
+    """A generator made from (seed, stream, number) alone."""
+    state = np.random.SeedSequence([seed % 2**64, stream, number]).generate_state(2, np.uint32)
+    generator = torch.Generator(device)
+    generator.manual_seed(int(state[0]) << 31 | int(state[1]) >> 1)
+    return generator
 
 
 def make_optimiser(model: GenerativeModel) -> torch.optim.Optimizer:

@@ -84,6 +84,17 @@ class GenerativeModel(nn.Module, ABC):
         self.config = config
         self.layout = layout
 
+    @property
+    def exposed(self) -> str | None:
+        """Why rows of the source stand in the model file and may come out, where that is so; None where they do not."""
+        return None
+
+    def observe(self, batches: Iterable[Batch], generator: torch.Generator) -> None:
+        """See all training rows once, those kept for validation included, before the first step.
+
+        What is learnt here stays in buffers. A family without parameters learns here alone.
+        """
+
     @abstractmethod
     def loss(self, batch: Batch, generator: torch.Generator) -> Tensor:
         """Scalar that training lowers; on validation rows, in evaluation mode, it decides which state is kept."""

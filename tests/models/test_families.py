@@ -27,14 +27,24 @@ def drawn(model: GenerativeModel, rows: int, seed: int = 0) -> np.ndarray:
     return model.sample(rows, torch.Generator().manual_seed(seed))["tokens"].numpy()
 
 
+def descends(name: str) -> bool:
+    """Whether a family has parameters that training steps move; without them it is no model to learn a joint by."""
+    return any(parameter.numel() for parameter in build(name, toy(10)).parameters())
+
+
 @pytest.fixture(params=models.available())
 def name(request) -> str:
     return request.param
 
 
-def test_a_toy_distribution_is_learnt_nearly_to_the_floor_of_real_rows(name):
+@pytest.fixture(params=[name for name in models.available() if descends(name)])
+def trained(request) -> str:
+    return request.param
+
+
+def test_a_toy_distribution_is_learnt_nearly_to_the_floor_of_real_rows(trained):
     tokens = toy(4000)
-    model = build(name, tokens)
+    model = build(trained, tokens)
     train(model, {"tokens": tokens}, seed=0, device=CPU)
 
     floor = distance(toy(20000, seed=1), toy(20000, seed=2))
@@ -54,7 +64,8 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(name):
         train(model, {"tokens": tokens}, seed=seed, device=CPU)
         states.append((safetensors.torch.save(model.state_dict()), drawn(model, 500).tobytes()))
     assert states[0] == states[1]
-    assert states[0][0] != states[2][0]
+    if descends(name):
+        assert states[0][0] != states[2][0]
     assert drawn(model, 500, seed=1).tobytes() != states[2][1]
 
 
@@ -85,13 +96,13 @@ def test_a_loaded_state_samples_the_same(name, tmp_path):
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_weights_trained_on_a_gpu_load_on_the_cpu(name, tmp_path):
+def test_weights_trained_on_a_gpu_load_on_the_cpu(trained, tmp_path):
     tokens = toy(300)
-    model = build(name, tokens, **SMALL)
+    model = build(trained, tokens, **SMALL)
     train(model, {"tokens": tokens}, seed=0, device=torch.device("cuda"))
     safetensors.torch.save_file(model.state_dict(), tmp_path / "model.safetensors")
 
-    other = build(name, tokens, seed=99, **SMALL)
+    other = build(trained, tokens, seed=99, **SMALL)
     other.load_state_dict(safetensors.torch.load_file(tmp_path / "model.safetensors", device="cpu"))
     batch = torch.from_numpy(tokens[:50])
     torch.testing.assert_close(
@@ -120,7 +131,7 @@ def test_a_handful_of_rows_trains_and_samples(name, rows):
     tokens = toy(rows)
     model = build(name, tokens)
     history = train(model, {"tokens": tokens}, seed=0, device=CPU)
-    assert history.steps >= 1
+    assert (history.steps >= 1) == descends(name)
     assert drawn(model, 7).shape == (7, 4)
     assert drawn(model, 0).shape == (0, 4)
 
