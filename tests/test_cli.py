@@ -48,6 +48,16 @@ def test_fit_reads_parquet_from_its_files_and_learns_from_some_rows(desk, tmp_pa
     assert (model["max_rows"], model["source_rows"], model["schema"]["rows"]) == (300, 500, 300)
 
 
+def test_a_family_without_steps_is_fitted_and_sampled(desk):
+    options = ("--model", "baseline", "--set", "kind=bootstrap", "--out", "again", "--target", "churned")
+    done = synth("fit", "train.csv", *options, cwd=desk)
+    assert "again: baseline, 500 rows, 0 epochs, stopped by finished" in done.stdout, done.stderr
+    assert "bootstrap keeps 500 rows of the source in the model file" in done.stderr
+    done = synth("sample", "again", "--rows", 100, "--out", "again.parquet", cwd=desk)
+    assert done.returncode == 0, done.stderr
+    assert read_parquet(desk / "again.parquet").num_rows == 100
+
+
 def test_sample_to_a_file_to_parts_and_by_shard(desk):
     assert synth("sample", "model", "--rows", 9000, "--out", "s.parquet", cwd=desk).returncode == 0
     assert synth("sample", "model", "--rows", 9000, "--out", "parts", "--shards", 2, cwd=desk).returncode == 0

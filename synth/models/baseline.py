@@ -21,7 +21,7 @@ from synth.layout import Condition, TableLayout
 from synth.models.base import Batch, GenerativeModel, TrainingConfig
 from synth.nets.ranks import Ranks, probit, unprobit
 
-STORE = ("tokens", "places", "neighbours")  # buffers as long as the rows that are held
+STORE = ("held_tokens", "held_places", "neighbours")  # buffers as long as the rows that are held
 MISMATCH = 12**-0.5  # distance of two categories: the deviation of a rank, as in SMOTE-NC
 SIMPLEX = 32  # more categories than this get random directions, about equally far apart
 QUERIES = 512  # rows whose neighbours are looked for at once
@@ -44,13 +44,13 @@ class Model(GenerativeModel):
     """One of the four kinds over the columns of `layout`.
 
     factor: (D, D) Cholesky factor of the correlation of the columns' normal scores; the unit matrix until observed
-    tokens, places: (M, D) rows that are held; neighbours: (M, k) the nearest of each
+    held_tokens, held_places: (M, D) rows of the source; neighbours: (M, k) the nearest of each
     """
 
     config: Config
     factor: Tensor
-    tokens: Tensor
-    places: Tensor
+    held_tokens: Tensor
+    held_places: Tensor
     neighbours: Tensor
     null: Tensor
 
@@ -62,8 +62,8 @@ class Model(GenerativeModel):
         if config.kind == "copula":
             self.register_buffer("factor", torch.eye(D))
         if self.holds:
-            self.register_buffer("tokens", torch.zeros((0, D), dtype=torch.int32))
-            self.register_buffer("places", torch.zeros((0, D)))
+            self.register_buffer("held_tokens", torch.zeros((0, D), dtype=torch.int32))
+            self.register_buffer("held_places", torch.zeros((0, D)))
             self.register_buffer("neighbours", torch.zeros((0, 0), dtype=torch.int32))
         null = [np.isnan(layout.columns[d].ordered) for d in self.ranks.columns]
         found = [int(missing.argmax()) if missing.any() else -1 for missing in null]
@@ -74,16 +74,17 @@ class Model(GenerativeModel):
         """The rows that the model file holds."""
         if not self.holds:
             return None
-        return f"{self.config.kind} keeps {len(self.tokens):,} rows of the source in the model file and draws from them"
+        rows = f"{len(self.held_tokens):,} rows of the source"
+        return f"{self.config.kind} keeps {rows} in the model file and draws from them"
 
     def observe(self, batches: Iterable[Batch], generator: torch.Generator) -> None:
         """Estimate the correlation, or fill the store."""
         if self.config.kind == "copula":
             self.factor = self._correlate(batches, generator)
         elif self.holds:
-            self.tokens, self.places = reservoir(batches, self.config.rows, generator)
+            self.held_tokens, self.held_places = reservoir(batches, self.config.rows, generator)
         if self.config.kind == "interpolation":
-            self.neighbours = nearest(positions(self.tokens, self.layout, generator), self.config.neighbours)
+            self.neighbours = nearest(positions(self.held_tokens, self.layout, generator), self.config.neighbours)
 
     def loss(self, batch: Batch, generator: torch.Generator) -> Tensor:
         """There is none."""
@@ -114,19 +115,21 @@ class Model(GenerativeModel):
 
     def _held(self, n: int, generator: torch.Generator) -> dict[str, Tensor]:
         """Rows of the store, and on the way to a neighbour where there are neighbours."""
-        device = self.tokens.device
+        device = self.held_tokens.device
 
         def draw(*shape: int) -> Tensor:
             return torch.rand(shape, generator=generator, device=generator.device).to(device)
 
-        rows = (draw(n) * len(self.tokens)).long()
-        tokens, places = self.tokens[rows].long(), self.places[rows]
+        rows = (draw(n) * len(self.held_tokens)).long()
+        tokens, places = self.held_tokens[rows].long(), self.held_places[rows]
         if self.config.kind == "bootstrap":
             return {"tokens": tokens, "places": places}
         k = self.neighbours.shape[1]
         others = self.neighbours[rows, (draw(n) * k).long()].long()
         way = draw(n, 1)
-        return self._between((tokens, places), (self.tokens[others].long(), self.places[others]), way, generator)
+        return self._between(
+            (tokens, places), (self.held_tokens[others].long(), self.held_places[others]), way, generator
+        )
 
     def _between(
         self, one: tuple[Tensor, Tensor], other: tuple[Tensor, Tensor], way: Tensor, generator: torch.Generator

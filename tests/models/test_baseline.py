@@ -110,7 +110,7 @@ def test_interpolation_lies_between_two_neighbours():
     model = seen("interpolation", {"tokens": tokens, "places": places}, bins(2), neighbours=1)
     made = drawn(model, 2000)
     place = made["tokens"] + made["places"]
-    held, other = model.tokens.numpy() + 0.5, model.tokens[model.neighbours[:, 0]].numpy() + 0.5
+    held, other = model.held_tokens.numpy() + 0.5, model.held_tokens[model.neighbours[:, 0]].numpy() + 0.5
     low, high = np.minimum(held, other), np.maximum(held, other)
     inside = (place[:, None] >= low - 0.01) & (place[:, None] <= high + 0.01)  # (2000, M, 2)
     assert inside.all(axis=2).any(axis=1).all()
@@ -155,7 +155,7 @@ def test_the_store_is_capped_by_a_uniform_sample():
     assert (per_batch - 200).abs().max() < 5 * (200 * 0.8 * 0.9) ** 0.5
 
     model = seen("bootstrap", {"tokens": toy(5000)}, toy_layout(toy(5000)), rows=100)
-    assert len(model.tokens) == 100
+    assert len(model.held_tokens) == 100
 
 
 @pytest.mark.parametrize("kind", KINDS)
