@@ -194,13 +194,12 @@ def test_log_prob_sums_to_one_over_a_discrete_table_and_is_low_for_odd_rows():
     assert log_prob[4] < log_prob[0] - 3  # (x, 4) was never seen
 
 
-def test_log_prob_of_a_gaussian_is_its_known_value():
+def test_log_prob_of_a_gaussian_is_its_known_value_within_one_per_cent():
     rng = np.random.default_rng(0)
-    x = rng.normal(size=40_000)
-    frame = pd.DataFrame({"x": x, "y": 0.8 * x + 0.6 * rng.normal(size=40_000)})
-    model = Synthesizer(epochs=6).fit(frame)
+    x = rng.normal(size=200_000)
+    frame = pd.DataFrame({"x": x, "y": 0.8 * x + 0.6 * rng.normal(size=len(x))})
+    model = Synthesizer(epochs=2, batch_size=1024).fit(frame)
     u = rng.normal(size=20_000)
     fresh = pd.DataFrame({"x": u, "y": 0.8 * u + 0.6 * rng.normal(size=20_000)})
-    inside = fresh[(fresh.abs() < 2.5).all(axis=1)]
-    known = -np.log(2 * np.pi * 0.6) - inside["x"] ** 2 / 2 - (inside["y"] - 0.8 * inside["x"]) ** 2 / 0.72
-    assert model.log_prob(inside).mean() == pytest.approx(known.mean(), rel=0.03)
+    known = -np.log(2 * np.pi * 0.6) - fresh["x"] ** 2 / 2 - (fresh["y"] - 0.8 * fresh["x"]) ** 2 / 0.72
+    assert model.log_prob(fresh).mean() == pytest.approx(known.mean(), rel=0.01)
