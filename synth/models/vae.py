@@ -41,14 +41,14 @@ class Config(TrainingConfig):
     latent: int = Field(16, ge=1)
     width: int = Field(256, ge=1)
     blocks: int = Field(2, ge=0)
-    beta: float = Field(0.5, gt=0)
+    beta: float = Field(0.25, gt=0)
     cosines: int = Field(24, ge=1)
     smooth_from: int = Field(30, ge=0)
     components: int = Field(10, ge=1)
     prior_width: int = Field(64, ge=1)
     prior_blocks: int = Field(2, ge=0)
 
-    epochs: int = Field(25, ge=1)
+    epochs: int = Field(40, ge=1)
     min_steps: int = Field(300, ge=0)
     learning_rate: float = Field(2e-3, gt=0)
     weight_decay: float = Field(0.05, ge=0)
@@ -168,6 +168,8 @@ class Prior(nn.Module):
 
 class Model(GenerativeModel):
     """Encoder, decoder and prior over the columns of `layout`."""
+
+    places = False
 
     config: Config
 
