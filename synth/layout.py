@@ -40,7 +40,7 @@ class ColumnLayout:
 
 @dataclass(frozen=True)
 class TableLayout:
-    """The modelled columns in the order in which an autoregressive model should take them (target last)."""
+    """The modelled columns in the order in which an autoregressive model should take them."""
 
     columns: tuple[ColumnLayout, ...]
 

@@ -47,12 +47,19 @@ class TableCodec:
 
     @property
     def order(self) -> list[int]:
-        """Positions of the columns as a model takes them: the source's order, the target last.
+        """Positions of the columns as a model takes them: the source's order, but for the target.
 
-        Last, it is learnt given all others, as a classifier would: Adult's train-on-synthetic score rises by .005.
+        It comes last, learnt given all others as a classifier would: Adult's train-on-synthetic score rises by .004.
+        Where most of the others are continuous it comes first: they are easier to learn given the target than it is
+        given them, and MAGIC's score rises by .005.
         """
         names = self.schema.names
-        return sorted(range(len(names)), key=lambda i: names[i] == self.schema.target)
+        others = [
+            found for name, found in zip(names, self._layouts, strict=True) if found and name != self.schema.target
+        ]
+        continuous = sum(not found.embedded.all() for found in others)
+        place = -1 if 2 * continuous > len(others) else 1
+        return sorted(range(len(names)), key=lambda i: place * (names[i] == self.schema.target))
 
     @property
     def layout(self) -> TableLayout:
@@ -154,9 +161,13 @@ class TableCodec:
         return cls(schema, tuple(columns))
 
     @cached_property
+    def _layouts(self) -> list[ColumnLayout | None]:
+        """Of each column in the schema's order; None where it is not modelled."""
+        return [column.layout(name) for column, name in zip(self.columns, self.schema.names, strict=True)]
+
+    @cached_property
     def _modelled(self) -> list[tuple[int, ColumnLayout]]:
-        layouts = ((i, self.columns[i].layout(self.schema.names[i])) for i in self.order)
-        return [(i, found) for i, found in layouts if found is not None]
+        return [(i, found) for i in self.order if (found := self._layouts[i]) is not None]
 
 
 def inside(spans: Spans, tokens: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.float64]:

@@ -159,6 +159,17 @@ def test_the_target_is_modelled_and_named():
         round_trip(frame, target="nobody")
 
 
+@pytest.mark.parametrize(("continuous", "place"), [(1, "last"), (3, "first")])
+def test_the_target_comes_first_where_most_other_columns_are_continuous(continuous, place):
+    rng = np.random.default_rng(0)
+    numbers = {f"number{i}": rng.normal(size=500) for i in range(continuous)}
+    words = {f"word{i}": rng.choice(["x", "y"], 500) for i in range(2)}
+    table = from_pandas(pd.DataFrame({**words, "target": rng.choice(["a", "b"], 500), **numbers}))
+    layout = TableCodec.fit(table, detect(table, target="target"), seed=0).layout
+    names = [column.name for column in layout.columns]
+    assert names.index("target") == {"first": 0, "last": len(names) - 1}[place]
+
+
 def test_no_rows_and_no_columns_are_refused():
     with pytest.raises(InputError, match="no rows"):
         round_trip(pd.DataFrame({"x": pd.Series([], dtype="int64")}))
