@@ -29,6 +29,7 @@ def main(dataset: str, source: PathOption, out: PathOption) -> None:
         kinds=declared.kinds,
         personal=declared.personal,
         rules=declared.rules,
+        rare_values=declared.rare_values,
     )
     with replacing(out) as temporary:
         temporary.mkdir()

@@ -50,8 +50,12 @@ give; check on real rows what matters. Biases of the source are kept. A column's
 training rows."""
 FILES = """`synth verify .` or `sha256sum -c SHA256SUMS` checks the files; `provenance.json` says where they come from,
 `schema.json` what the columns are."""
-LEARNT = """The model saw the training rows only. Categories, and the greatest and least numbers, are those of the
-source."""
+LEARNT = "The model saw the training rows only."
+KEPT = "Categories, and the greatest and least numbers, are those of the source: no threshold withholds rare ones."
+WITHHELD = """A category, or a number or date at the ends of its column, that fewer than {least} training rows have is
+not reproduced{asked}: in all {values:,} different values, in the table of columns with the training rows that have
+them. Columns whose type declares its values keep all of them."""
+LOWERED = " (`rare_values` asks for {rare}; one row in a hundred is enough in a small table)"
 MADE = """Identifiers and personal data ({names}) were not learnt: made-up ones of the same format stand in their place,
 none of them a value of the source. To keep these out, the model file has a bitmap of hashes in which every real value
 is banned, and so are three quarters of all others: that a given value is banned makes it at most 4/3 times as likely to
@@ -175,11 +179,13 @@ def _making(schema: Schema, provenance: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _columns(schema: Schema, target: str | None) -> str:
-    lines = ["| column | kind | type | nulls |", "|---|---|---|---|"]
+    lines = ["| column | kind | type | nulls | values withheld (rows) |", "|---|---|---|---|---|"]
     for column in schema.columns[:COLUMNS]:
         kind = column.kind + (f" ({column.personal.what})" if column.personal else "")
         kind += ", target" if column.name == target else ""
-        lines.append(f"| {_line(column.name) or '(empty)'} | {kind} | {_line(column.dtype)} | {column.null_rate:.1%} |")
+        gone = f"{column.withheld:,} ({column.withheld_rows:,})" if column.withheld else ""
+        cells = [_line(column.name) or "(empty)", kind, _line(column.dtype), f"{column.null_rate:.1%}", gone]
+        lines.append(f"| {' | '.join(cells)} |")
     more = len(schema.columns) - COLUMNS
     return "\n".join(lines) + (f"\n\nand {more:,} more, see `schema.json`." if more > 0 else "")
 
@@ -225,7 +231,7 @@ def _listed(names: list[str]) -> str:
 def _privacy(schema: Schema, metrics: Mapping[str, Any]) -> str:
     figures = metrics.get("privacy") or {}
     made = [column.name for column in schema.columns if column.kind in ("identifier", "personal")]
-    said = [LEARNT, MADE.format(names=_listed(made))] if made else [LEARNT]
+    said = [LEARNT, _rare(schema), *([MADE.format(names=_listed(made))] if made else [])]
     exposed = [f"{column.name} ({column.exposed})" for column in schema.columns if column.exposed]
     said += [EXPOSED.format(names=_listed(exposed))] if exposed else []
     near, same = figures.get("dcr_share") or {}, figures.get("identical_share") or {}
@@ -239,6 +245,14 @@ def _privacy(schema: Schema, metrics: Mapping[str, Any]) -> str:
         said.append(f"{same['value']:.2%} of them equal a training row{floor}.")
     said.append("These are measurements, not a guarantee: no differential privacy is claimed.")
     return " ".join(said)
+
+
+def _rare(schema: Schema) -> str:
+    """What became of rare values."""
+    if schema.least < 2:
+        return KEPT
+    asked = "" if schema.least == schema.rare_values else LOWERED.format(rare=schema.rare_values)
+    return WITHHELD.format(least=schema.least, asked=asked, values=sum(column.withheld for column in schema.columns))
 
 
 def _number(value: float | None) -> str:

@@ -30,6 +30,9 @@ Train = Annotated[str, typer.Option(help="The rows that the model was fitted on"
 Test = Annotated[str, typer.Option(help="Real rows that the model never saw")]
 Holdout = Annotated[str | None, typer.Option(help="Unseen real rows for privacy; the test rows by default")]
 Rules = Annotated[Path | None, typer.Option(help="YAML file with the rules that every row keeps, see docs/rules.md")]
+RareValues = Annotated[
+    int | None, typer.Option(min=0, help="Rows that a value needs to be reproduced, see docs/data.md; 0 and 1: all are")
+]
 Seed = Annotated[int, typer.Option(min=0, max=2**62, help="Root of all randomness")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda")]
 Model = Annotated[Path, typer.Option(help="Model directory that `synth fit` wrote")]
@@ -68,6 +71,7 @@ def fit(
     ] = None,
     target: Target = None,
     rules: Rules = None,
+    rare_values: RareValues = None,
     table: Table = None,
     max_minutes: Annotated[float | None, typer.Option(help="Bound on training time; keeps the best so far")] = None,
     max_rows: Annotated[
@@ -97,6 +101,7 @@ def fit(
             target=target,
             rules=declared,
             checkpoint=checkpoint,
+            **_rare(rare_values),
             on_epoch=lambda epoch: advance(epoch.number, f"loss {epoch.train_loss:.4f}"),
         )
     synthesizer.save(out)
@@ -266,6 +271,7 @@ def release(
     title: Annotated[str, typer.Option(help="Title on the card")] = "Synthetic dataset",
     licence: Annotated[str, typer.Option(help="Licence of the source data, as an SPDX name")] = "unknown",
     rules: Rules = None,
+    rare_values: RareValues = None,
     params: Annotated[Path | None, typer.Option(help="params.yaml whose gate is used; a default gate if none")] = None,
     seed: Seed = 0,
 ) -> None:
@@ -281,7 +287,7 @@ def release(
     from synth.validation import validate as check
 
     bounds = load_params(params).gate if params is not None else GATE
-    data = _tables(synthetic, train, test, holdout, target, rules)
+    data = _tables(synthetic, train, test, holdout, target, rules, rare_values)
     validation = check(Path(synthetic), suite(data.schema, read_table(train)), None)
     metrics, lift = _measure(data, seed)
     verdict = gate(validation, metrics, bounds)
@@ -325,15 +331,25 @@ def models() -> None:
         typer.echo(f"{name} ({', '.join(module.Model.modalities)}): {first}")
 
 
-def _detect(table: Any, target: str | None, rules: Path | None = None) -> Schema:
+def _detect(table: Any, target: str | None, rules: Path | None = None, rare_values: int | None = None) -> Schema:
     from synth.config import load_rules
     from synth.detection import detect
 
-    return detect(table, target=target, rules=() if rules is None else load_rules(rules))
+    return detect(table, target=target, rules=() if rules is None else load_rules(rules), **_rare(rare_values))
+
+
+def _rare(rare_values: int | None) -> dict[str, Any]:
+    return {} if rare_values is None else {"rare_values": rare_values}
 
 
 def _tables(
-    synthetic: str, train: str, test: str, holdout: str | None, target: str | None, rules: Path | None = None
+    synthetic: str,
+    train: str,
+    test: str,
+    holdout: str | None,
+    target: str | None,
+    rules: Path | None = None,
+    rare_values: int | None = None,
 ) -> Tables:
     from synth.evaluation.tables import Tables
     from synth.frames import to_pandas
@@ -341,7 +357,7 @@ def _tables(
 
     rows = {name: read_table(place) for name, place in (("train", train), ("test", test), ("synthetic", synthetic))}
     rows["holdout"] = rows["test"] if holdout is None else read_table(holdout)
-    schema = _detect(rows["train"], target, rules)
+    schema = _detect(rows["train"], target, rules, rare_values)
     for name, table in rows.items():
         missing = [column for column in schema.names if column not in table.column_names]
         if missing:

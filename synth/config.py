@@ -13,7 +13,7 @@ from ruamel.yaml.error import YAMLError
 
 from synth.constraints import Rule, parse_rules
 from synth.errors import ConfigError
-from synth.schema import Kind, Personal
+from synth.schema import RARE_VALUES, Kind, Personal
 from synth.storage import read_text
 
 T = TypeVar("T")
@@ -83,6 +83,7 @@ class Dataset(Strict):
 
     kinds: column -> kind, where what is detected is not right
     personal: column -> what personal data it holds (name, email, phone, ...), or {what, locale, entity, domain}
+    rare_values: rows that a category, or a number or moment at an end, needs to be reproduced; 0 and 1 withhold nothing
     """
 
     source: Source
@@ -93,6 +94,7 @@ class Dataset(Strict):
     kinds: dict[str, Kind] = {}
     rules: tuple[Rule, ...] = ()
     personal: dict[str, str | Personal] = {}
+    rare_values: int = Field(RARE_VALUES, ge=0)
     split: Split = Split()
 
 

@@ -19,14 +19,16 @@ from synth.codecs.columns import flat
 from synth.codecs.columns import kinds as known_kinds
 from synth.codecs.columns.datetime import to_ticks
 from synth.codecs.columns.identifier import TextFormat
+from synth.codecs.columns.number import to_line
 from synth.codecs.columns.personal import as_text, written
+from synth.codecs.grid import Line, thin
 from synth.codecs.rules.declaration import declare, rule_kinds
 from synth.codecs.text import from_scalars, hashable, is_binary, is_text, to_scalars, value_type
-from synth.constraints import Rule, parse_rules
+from synth.constraints import Rule, Unique, parse_rules
 from synth.deniable import Deniable
 from synth.errors import ConfigError, InputError
 from synth.patterns import DENSE, Maker, regex
-from synth.schema import Column, Kind, Personal, Scalar, Schema, pack_arrow
+from synth.schema import RARE_VALUES, Column, Kind, Personal, Scalar, Schema, least_rows, pack_arrow
 from synth.stored import AnyTable
 
 log = logging.getLogger(__name__)
@@ -34,6 +36,7 @@ log = logging.getLogger(__name__)
 CATEGORIES = 2000  # text with more values than this is an identifier
 NEARLY_UNIQUE, LEAST_ROWS = 0.95, 50  # so is text of which so large a share is distinct, from so many rows on
 KEY_NAME = re.compile(r"(^|[^a-z])(id|uuid|guid|key)$", re.IGNORECASE)
+MATERIAL = 0.05  # share of the rows with rare values from which on it is worth a warning
 DECIMALS = 16  # a float has no more that are meant
 EXACT = 2**53  # beyond it a float does not tell integers apart
 
@@ -45,6 +48,7 @@ def detect(
     kinds: Mapping[str, Kind] | None = None,
     rules: Sequence[Rule | Mapping[str, Any]] = (),
     personal: Mapping[str, Personal | str] | None = None,
+    rare_values: int = RARE_VALUES,
 ) -> Schema:
     """The schema of the training rows.
 
@@ -52,6 +56,8 @@ def detect(
     kinds: column name -> kind, where the user knows better
     rules: what every row keeps, as rules of `synth.constraints` or their plain values
     personal: column name -> what personal data it is, likewise
+    rare_values: rows that a category, or a number or moment at an end, needs to be reproduced, and to stand in the
+        schema; lower in small tables, see `Schema.least`. 0 and 1 withhold nothing
     Raises InputError that names the column: a name twice, infinite numbers, a target that is not there, nested
     values with too many different ones, no rows, rows that break a rule; ConfigError for rules that cannot be kept.
     """
@@ -61,15 +67,27 @@ def detect(
     declared = parse_rules(rules)
     wanted = {**rule_kinds(declared, table, wanted)}
     people = _personal(table, target, wanted, personal or {})
+    least = least_rows(rare_values, table.num_rows)
+    if least < rare_values:
+        log.warning("rare_values: %d is lowered to %d for %s rows", rare_values, least, f"{table.num_rows:,}")
+    keyed = {name for rule in declared if isinstance(rule, Unique) and len(rule.columns) > 1 for name in rule.columns}
     columns = tuple(
-        _column(name, chunks, wanted.get(name), name == target, people.get(name))
+        _column(name, chunks, wanted.get(name), name == target, people.get(name), least, name in keyed)
         for name, chunks in zip(names, table.columns, strict=True)
     )
     if declared:
-        declared, columns = declare(declared, columns, table)
+        declared, columns = declare(declared, columns, table, least)
     key = next((column.name for column in columns if column.kind == "identifier" and column.unique), None)
     arrow = pack_arrow(table.schema)
-    return Schema(columns=columns, target=target, primary_key=key, rows=table.num_rows, arrow=arrow, rules=declared)
+    return Schema(
+        columns=columns,
+        target=target,
+        primary_key=key,
+        rows=table.num_rows,
+        arrow=arrow,
+        rules=declared,
+        rare_values=rare_values,
+    )
 
 
 def detect_again(table: AnyTable, schema: Schema) -> Schema:
@@ -81,6 +99,7 @@ def detect_again(table: AnyTable, schema: Schema) -> Schema:
         kinds={column.name: column.kind for column in schema.columns if column.kind not in ("empty", "personal")},
         rules=schema.rules,
         personal={column.name: column.personal for column in schema.columns if column.personal is not None},
+        rare_values=schema.rare_values,
     )
 
 
@@ -133,7 +152,15 @@ def _personal(
     return complete
 
 
-def _column(name: str, chunks: pa.ChunkedArray, wanted: Kind | None, target: bool, personal: Personal | None) -> Column:
+def _column(
+    name: str,
+    chunks: pa.ChunkedArray,
+    wanted: Kind | None,
+    target: bool,
+    personal: Personal | None,
+    least: int,
+    keyed: bool,
+) -> Column:
     dtype = chunks.type
     _check_storable(name, dtype)
     try:
@@ -142,12 +169,18 @@ def _column(name: str, chunks: pa.ChunkedArray, wanted: Kind | None, target: boo
         facts: dict[str, Any] = {"name": name, "dtype": str(dtype), "null_rate": array.null_count / len(array)}
         if not len(values):
             empty = not pa.types.is_dictionary(dtype)
-            return Column(kind="empty", **facts) if empty else _described("category", facts, chunks, values)
+            return Column(kind="empty", **facts) if empty else _described("category", facts, chunks, values, least)
         if wanted is not None:
             _check_kind(wanted, name, values)
         if personal is not None:
             return Column(kind="personal", **facts, **_person(name, chunks, values, personal))
-        return _described(wanted or _kind(name, dtype, values, target), facts, chunks, values)
+        kind = wanted or _kind(name, dtype, values, target, least)
+        if len(values) < least and kind != "identifier" and not _declared(dtype):
+            gone = {"least": least, "withheld": _distinct(values), "withheld_rows": len(values)}
+            return Column(kind="empty", **facts, **gone)
+        if keyed and kind in ("number", "datetime"):
+            least = 1  # a key is made of all that lies between the ends, and would run out of room
+        return _described(kind, facts, chunks, values, least)
     except (pa.ArrowException, TypeError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"column {name!r}: {dtype} values cannot be used ({reason}); convert them to text") from None
@@ -162,8 +195,18 @@ def _check_storable(name: str, dtype: pa.DataType) -> None:
         raise InputError(f"column {name!r}: Parquet cannot hold {dtype} ({reason}); cast it or drop it") from None
 
 
-def _described(kind: Kind, facts: Mapping[str, Any], chunks: pa.ChunkedArray, values: pa.Array) -> Column:
-    return Column(kind=kind, **facts, **_facts(kind, facts["name"], chunks, values))
+def _declared(dtype: pa.DataType) -> bool:
+    """Whether a type says which values there are, so that none of them tells of a row."""
+    return bool(pa.types.is_dictionary(dtype) or pa.types.is_boolean(dtype))
+
+
+def _described(kind: Kind, facts: Mapping[str, Any], chunks: pa.ChunkedArray, values: pa.Array, least: int) -> Column:
+    found = {"least": least, **_facts(kind, facts["name"], chunks, values, least)}
+    if found.get("withheld"):
+        level = logging.WARNING if found["withheld_rows"] > MATERIAL * len(values) else logging.INFO
+        said = "column %r: %d rare values in %d rows are withheld; others stand in their place"
+        log.log(level, said, facts["name"], found["withheld"], found["withheld_rows"])
+    return Column(kind=kind, **facts, **found)
 
 
 def _check_kind(kind: Kind, name: str, values: pa.Array) -> None:
@@ -182,12 +225,12 @@ def _check_kind(kind: Kind, name: str, values: pa.Array) -> None:
         raise InputError(f"column {name!r}: its {inner} values cannot be of kind {kind!r}")
 
 
-def _kind(name: str, dtype: pa.DataType, values: pa.Array, target: bool) -> Kind:
+def _kind(name: str, dtype: pa.DataType, values: pa.Array, target: bool, least: int) -> Kind:
     inner = values.type
     if pa.types.is_boolean(inner):
         return "boolean"
     if pa.types.is_dictionary(dtype):
-        return "identifier" if is_text(inner) and _is_identifier(name, values) else "category"
+        return "identifier" if is_text(inner) and _is_identifier(name, values, 1) else "category"
     if pa.types.is_temporal(inner):
         return "datetime"
     if pa.types.is_integer(inner):
@@ -197,21 +240,21 @@ def _kind(name: str, dtype: pa.DataType, values: pa.Array, target: bool) -> Kind
     if is_text(inner):
         if dates.find(values) is not None:
             return "datetime"
-        return "identifier" if _is_identifier(name, values) else "category"
+        return "identifier" if _is_identifier(name, values, least) else "category"
     if is_binary(inner) or pa.types.is_nested(inner):
         return "category"
     raise InputError(f"column {name!r}: type {inner} is not supported; drop the column or convert it to text")
 
 
-def _facts(kind: Kind, name: str, chunks: pa.ChunkedArray, values: pa.Array) -> dict[str, Any]:
+def _facts(kind: Kind, name: str, chunks: pa.ChunkedArray, values: pa.Array, least: int) -> dict[str, Any]:
     if kind in ("category", "boolean"):
-        return _categories(name, chunks, values)
+        return _categories(name, chunks, values, least)
     if kind == "identifier":
         return _identifiers(name, chunks, values)
     if kind == "datetime":
-        return _moments(name, values)
+        return _moments(name, values, least)
     if kind == "number":
-        return _numbers(name, values)
+        return _numbers(name, values, least)
     return {}
 
 
@@ -244,9 +287,11 @@ def _distinct(values: pa.Array) -> int:
     return int(pc.count_distinct(hashable(values)).as_py())
 
 
-def _is_identifier(name: str, values: pa.Array) -> bool:
+def _is_identifier(name: str, values: pa.Array, least: int) -> bool:
+    """Very many different texts, most of them once, or none of them often enough to be reproduced."""
     distinct = _distinct(values)
-    if distinct > CATEGORIES or (len(values) >= LEAST_ROWS and distinct >= NEARLY_UNIQUE * len(values)):
+    nearly_unique = len(values) >= LEAST_ROWS and distinct >= NEARLY_UNIQUE * len(values)
+    if distinct > CATEGORIES or nearly_unique or len(values) >= least > _most(values):
         log.warning(
             "column %r: %d different texts in %d rows; treated as an identifier: new ones of the same format are made",
             name,
@@ -257,6 +302,11 @@ def _is_identifier(name: str, values: pa.Array) -> bool:
     return False
 
 
+def _most(values: pa.Array) -> int:
+    """Rows of the most frequent value."""
+    return int(pc.max(pc.struct_field(pc.value_counts(hashable(values)), "counts")).as_py())
+
+
 def _is_key(name: str, values: pa.Array) -> bool:
     """A running number, or unique integers under a name that says key; few rows prove nothing."""
     if len(values) < LEAST_ROWS or _distinct(values) < len(values):
@@ -265,20 +315,33 @@ def _is_key(name: str, values: pa.Array) -> bool:
     return spread <= DENSE * len(values) or KEY_NAME.search(name) is not None
 
 
-def _categories(name: str, chunks: pa.ChunkedArray, values: pa.Array) -> dict[str, Any]:
+def _categories(name: str, chunks: pa.ChunkedArray, values: pa.Array, least: int) -> dict[str, Any]:
     if pa.types.is_dictionary(chunks.type):
         dictionary = chunks.unify_dictionaries().chunk(0).dictionary if chunks.num_chunks else values
         known = flat(dictionary).drop_null().unique()
-        return {"categories": tuple(to_scalars(known)), "ordered": bool(chunks.type.ordered)}
+        return {"categories": tuple(to_scalars(known)), "ordered": bool(chunks.type.ordered), "least": 1}
     if pa.types.is_nested(values.type):
         _check_nested(values)
-    found: set[Scalar] = set(to_scalars(pc.unique(hashable(values))))
-    if len(found) > CATEGORIES and not is_text(values.type) and not pa.types.is_integer(values.type):
+    least = 1 if _declared(values.type) else least
+    each = pc.value_counts(hashable(values))
+    counts = pc.struct_field(each, "counts").to_numpy()
+    found: set[Scalar] = set(to_scalars(pc.struct_field(each, "values").filter(pa.array(counts >= least))))
+    if len(counts) > CATEGORIES and not is_text(values.type) and not pa.types.is_integer(values.type):
         raise InputError(
-            f"column {name!r}: {len(found):,} different {values.type} values, more than the {CATEGORIES:,} that can be "
-            "categories; flatten it into columns or drop it"
+            f"column {name!r}: {len(counts):,} different {values.type} values, more than the {CATEGORIES:,} that can "
+            "be categories; flatten it into columns or drop it"
         )
-    return {"categories": tuple(sorted(found, key=lambda value: (str(type(value)), value)))}
+    if not found:
+        raise InputError(
+            f"column {name!r}: none of its {len(counts):,} values has {least} rows, so that none may come out; drop "
+            "it, declare its values by a dictionary type (pandas: category), or set rare_values to 1"
+        )
+    return {
+        "categories": tuple(sorted(found, key=lambda value: (str(type(value)), value))),
+        "least": least,
+        "withheld": int((counts < least).sum()),
+        "withheld_rows": int(counts[counts < least].sum()),
+    }
 
 
 def _check_nested(values: pa.Array) -> None:
@@ -288,13 +351,22 @@ def _check_nested(values: pa.Array) -> None:
         raise TypeError("a leaf does not come back from its text")
 
 
-def _moments(name: str, values: pa.Array) -> dict[str, Any]:
+def _moments(name: str, values: pa.Array, least: int) -> dict[str, Any]:
     text = dates.find(values) if is_text(values.type) else None
     if is_text(values.type) and text is None:
         raise InputError(f"column {name!r}: its texts follow no single known date format; make it a category")
-    ticks = to_ticks(values, text).to_numpy()
-    low, high = (values[int(place)] for place in (ticks.argmin(), ticks.argmax()))
-    return {"format": text and text.format, "minimum": _iso(low), "maximum": _iso(high)}
+    places, gone = _ends(to_ticks(values, text).to_numpy(), least)
+    low, high = (values[place] for place in places)
+    return {"format": text and text.format, "minimum": _iso(low), "maximum": _iso(high), **gone}
+
+
+def _ends(line: Line, least: int) -> tuple[tuple[int, int], dict[str, int]]:
+    """Where the least and the greatest value stand that may come out, and what is withheld."""
+    kept = thin(line, least)
+    moved = kept != line
+    gone = {"withheld": len(np.unique(line[moved])), "withheld_rows": int(moved.sum())} if moved.any() else {}
+    low, high = (int(np.argmax(line == end)) for end in (kept.min(), kept.max()))
+    return (low, high), gone
 
 
 def _iso(value: pa.Scalar) -> str | int:
@@ -304,23 +376,26 @@ def _iso(value: pa.Scalar) -> str | int:
     return str(value.cast(pa.string()).as_py())
 
 
-def _numbers(name: str, values: pa.Array) -> dict[str, Any]:
+def _numbers(name: str, values: pa.Array, least: int) -> dict[str, Any]:
     inner = values.type
     if pa.types.is_decimal(inner):
-        bounds = {"minimum": str(pc.min(values).as_py()), "maximum": str(pc.max(values).as_py())}
-        return {"decimals": inner.scale, **bounds}
+        places, gone = _ends(to_line(values, inner.scale), least)
+        low, high = (values[place].as_py() for place in places)
+        return {"decimals": inner.scale, "minimum": str(low), "maximum": str(high), **gone}
     if pa.types.is_integer(inner):
-        low, high = pc.min(values).as_py(), pc.max(values).as_py()
+        places, gone = _ends(to_line(values, 0), least)
+        low, high = (values[place].as_py() for place in places)
         wide = max(abs(low), abs(high)) > EXACT
-        return {"decimals": 0, "minimum": str(low) if wide else low, "maximum": str(high) if wide else high}
+        return {"decimals": 0, "minimum": str(low) if wide else low, "maximum": str(high) if wide else high, **gone}
     numbers = values.cast(pa.float64()).to_numpy(zero_copy_only=False)
     infinite = int(np.isinf(numbers).sum())
     if infinite:
         raise InputError(
             f"column {name!r}: {infinite:,} of {len(numbers):,} values are infinite; drop the rows or make them null"
         )
-    low, high = float(numbers.min()) + 0.0, float(numbers.max()) + 0.0
-    return {"decimals": common_decimals(numbers, inner), "minimum": low, "maximum": high}
+    places, gone = _ends(numbers, least)
+    low, high = (float(numbers[place]) + 0.0 for place in places)
+    return {"decimals": common_decimals(numbers, inner), "minimum": low, "maximum": high, **gone}
 
 
 def common_decimals(numbers: np.ndarray, dtype: pa.DataType) -> int | None:

@@ -60,7 +60,7 @@ class Request:
             raise ConfigError(f"balance: {balance!r} is a {codec.schema[balance].kind}; it takes a category")
         if place in spans:
             raise ConfigError(f"balance: {balance!r} has a condition already; drop one of the two")
-        tokens = np.flatnonzero(~codec.nulls(place) & (codec.layout.columns[place].frequency > 0))
+        tokens = np.flatnonzero(codec.valued(place) & (codec.layout.columns[place].frequency > 0))
         return cls(spans, (place, tokens), columns, {**facts, "balance": balance}, ranges)
 
     @property

@@ -17,6 +17,7 @@ from synth.errors import FormatError
 from synth.storage import read_text, write_text
 
 FORMAT_VERSION = 1
+RARE_VALUES = 5  # rows that a value needs to be reproduced
 
 Kind = Literal["number", "category", "boolean", "datetime", "identifier", "personal", "empty"]
 Modality = Literal["table"]
@@ -55,6 +56,8 @@ class Column(BaseModel):
     pattern: regular expression of the formats that nine in ten identifiers have, and all generated ones
     personal: what personal data it is, where it is
     exposed: why values of the source may come out although they should not, where that is so
+    least: training rows that a value needs to be reproduced, see `least_rows`; 1 where the source declares the values
+    withheld, withheld_rows: how many different values are not reproduced, and how many training rows have one
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -73,6 +76,9 @@ class Column(BaseModel):
     pattern: str | None = None
     personal: Personal | None = None
     exposed: str | None = None
+    least: int = 1
+    withheld: int = 0
+    withheld_rows: int = 0
 
     @property
     def nullable(self) -> bool:
@@ -86,6 +92,7 @@ class Schema(BaseModel):
     arrow: the Arrow schema with its pandas metadata, serialised to IPC and base64; holds no value of the data
     rows: training rows that the schema was read from
     rules: what the user says that every row keeps, see `synth.constraints`
+    rare_values: training rows that a value needs to be reproduced, as the user asks; 0 and 1 withhold nothing
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -98,6 +105,12 @@ class Schema(BaseModel):
     rows: int
     arrow: str
     rules: tuple[Rule, ...] = ()
+    rare_values: int = 0
+
+    @property
+    def least(self) -> int:
+        """Training rows that a value needs to be reproduced, see `least_rows`."""
+        return least_rows(self.rare_values, self.rows)
 
     @property
     def names(self) -> list[str]:
@@ -139,6 +152,12 @@ class Schema(BaseModel):
                 f"{origin}: schema format {schema.format_version} is unknown; this version reads {FORMAT_VERSION}"
             )
         return schema
+
+
+def least_rows(rare_values: int, rows: int) -> int:
+    """`rare_values`, and in small tables one row in a hundred: a threshold of 5 takes from a column of 50 rows its
+    shape, not its outliers."""
+    return max(1, min(rare_values, rows // 100))
 
 
 def pack_arrow(schema: pa.Schema) -> str:

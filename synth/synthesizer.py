@@ -31,7 +31,7 @@ from synth.imputation import fill, observed
 from synth.layout import Condition
 from synth.models.base import GenerativeModel, TrainingConfig
 from synth.requests import BLOCK, KEPT_BLOCK, Request
-from synth.schema import Schema
+from synth.schema import RARE_VALUES, Schema
 from synth.storage import check_replaceable, read_json, replacing, write_json
 from synth.stored import AnyTable, Stored, drawn, learnt_rows
 
@@ -105,6 +105,7 @@ class Synthesizer:
         schema: Schema | None = None,
         target: str | None = None,
         rules: Sequence[Rule | Mapping[str, Any]] = (),
+        rare_values: int = RARE_VALUES,
         checkpoint: str | Path | None = None,
         checkpoint_seconds: float = training.CHECKPOINT_SECONDS,
         on_epoch: Callable[[training.Epoch], None] | None = None,
@@ -116,6 +117,8 @@ class Synthesizer:
         schema: what `synth.detection.detect` would find, where it is known already
         target: column that a consumer would predict; part of `schema` where that is given
         rules: what every row keeps, likewise; rules of `synth.constraints` or their plain values
+        rare_values: rows that a category, or a number or moment at an end, needs to be reproduced, likewise; lower in
+            tables of fewer than a hundred times as many rows. 0 and 1 withhold nothing
         checkpoint: directory that keeps the state of an unfinished training; a later call with the same data,
             configuration and code goes on from there. It is left to the caller to remove it
         checkpoint_seconds: time between two savings of it
@@ -123,7 +126,7 @@ class Synthesizer:
         """
         table = self._learnt(data, bool(rules if schema is None else schema.rules))
         if schema is None:
-            schema = detect(table, target=target, rules=rules)
+            schema = detect(table, target=target, rules=rules, rare_values=rare_values)
         elif table.column_names != schema.names:
             raise InputError(f"columns {table.column_names} differ from the schema's {schema.names}")
         elif table.num_rows < self.source_rows_:

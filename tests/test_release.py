@@ -325,7 +325,7 @@ def test_hostile_names_break_neither_front_matter_nor_table():
     assert not re.search(r"(?<!\\)<script", body)
     assert not re.search(r"(?<!\\)\[l", body)
     rows = [line for line in body.splitlines() if line.startswith("|")]
-    assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows[:5]} == {5}
+    assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows[:5]} == {6}
     assert len(rows) == 5 + 2 + 3
     assert "\u2028" not in text
     assert "\x07" not in text

@@ -24,6 +24,8 @@ BINS = 128
 BIN_ROWS = 8  # in each bin at least, where there are as many
 KNOTS = 16  # quantiles inside a bin, at most
 LEAST_KNOTS = 4
+MOVED = 0.05  # share of the rows that a rare value among few may move to its neighbour
+FIRST = 10_000  # values that rule most columns out as discrete
 ATOM_SHARE, ATOM_ROWS = 0.005, 20  # a value at least so frequent gets a token beside the bins
 HAIR = 1e-9  # keeps the ends of a span on the right side of rounding
 WAVES = 8  # sine and cosine pairs of the rank
@@ -45,10 +47,13 @@ class Grid:
     nulls: bool
 
     @classmethod
-    def fit(cls, values: Line, nulls: int) -> Grid:
-        """Learn the tokens of the non-null `values` (at least one) and the number of nulls beside them."""
+    def fit(cls, values: Line, nulls: int, least: int = 1) -> Grid:
+        """Learn the tokens of the non-null `values` (at least one) and the number of nulls beside them.
+
+        least: rows that a single value needs to be a token of its own
+        """
         distinct, counts = np.unique(values, return_counts=True)
-        if len(distinct) <= FEW or (len(distinct) <= DISCRETE and 2 * len(distinct) <= len(values)):
+        if _discrete(distinct, len(values)) and counts.min() >= least:
             frequent = np.ones(len(distinct), dtype=bool)
         else:
             frequent = counts >= max(ATOM_SHARE * (len(values) + nulls), ATOM_ROWS)
@@ -66,14 +71,8 @@ class Grid:
             tops = np.array([knots[-1] for knots in self.knots], dtype=values.dtype)
             tokens = count + np.minimum(np.searchsorted(tops, values), len(tops) - 1)
         if count:
-            right = np.minimum(np.searchsorted(self.atoms, values), count - 1)
-            exact = self.atoms[right] == values
-            if self.knots:
-                tokens = np.where(exact, right, tokens)
-            else:
-                left = np.maximum(right - 1, 0)
-                nearer = np.abs(values - self.atoms[left]) < np.abs(self.atoms[right] - values)
-                tokens = np.where(nearer & ~exact, left, right)
+            near = _nearest(self.atoms, values)
+            tokens = np.where(self.atoms[near] == values, near, tokens) if self.knots else near
         if self.nulls:
             tokens[null] = count + len(self.knots)
         elif null.any():
@@ -216,6 +215,40 @@ class Grid:
         for row, knots in enumerate(self.knots):
             table[row, : len(knots)] = knots
         return table, sizes
+
+
+def thin(values: Line, least: int) -> Line:
+    """The values (N,) as they may come out where one needs `least` rows.
+
+    What lies beyond the `least`-th value from either end is set to it. Where there are few different values, one with
+    fewer rows becomes the nearest that has them, unless that moves more than MOVED of all rows: then there are no
+    single values, and `Grid` cuts bins.
+    """
+    if least < 2 or not len(values):
+        return values
+    place = min(least, (len(values) + 1) // 2) - 1
+    parted = np.partition(values, (place, len(values) - 1 - place))
+    values = np.minimum(np.maximum(values, parted[place]), parted[len(values) - 1 - place])
+    if len(np.unique(values[:FIRST])) > DISCRETE:
+        return values
+    distinct, counts = np.unique(values, return_counts=True)
+    kept, rare = distinct[counts >= least], int(counts[counts < least].sum())
+    if not _discrete(distinct, len(values)) or not len(kept) or not 0 < rare <= MOVED * len(values):
+        return values
+    return kept[_nearest(kept, values)]
+
+
+def _discrete(distinct: Line, rows: int) -> bool:
+    """Whether so many different values are all tokens of their own."""
+    return len(distinct) <= FEW or (len(distinct) <= DISCRETE and 2 * len(distinct) <= rows)
+
+
+def _nearest(known: Line, values: Line) -> NDArray[np.int64]:
+    """(N,) places of the nearest of the ascending `known`, the greater of two that are as near."""
+    right = np.minimum(np.searchsorted(known, values), len(known) - 1)
+    left = np.maximum(right - 1, 0)
+    nearer = np.abs(values - known[left]) < np.abs(known[right] - values)
+    return np.asarray(np.where(nearer & (known[right] != values), left, right))
 
 
 def _cut(values: Line, counts: NDArray[np.int64]) -> list[tuple[int, int]]:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from synth.codecs.columns import ColumnCodec, codec, flat, personal
+from synth.codecs.columns import ColumnCodec, category, codec, flat, personal
 from synth.codecs.text import from_scalars, hashable
 from synth.conditions import Asked
 from synth.errors import ConfigError, InputError
@@ -140,6 +140,13 @@ class TableCodec:
         if self.schema.columns[i].nullable:
             null[-1] = True
         return null
+
+    def valued(self, d: int) -> NDArray[np.bool_]:
+        """(K,) which tokens of a modelled category stand for one value of their own."""
+        i, layout = self._modelled[d]
+        found = self.columns[i]
+        known = len(found.values) if isinstance(found, category.Codec) else 0
+        return np.arange(layout.cardinality) < known
 
     def empty(self) -> pa.Table:
         """No row, in the source's Arrow schema, dictionaries with all their categories."""

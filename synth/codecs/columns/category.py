@@ -1,4 +1,4 @@
-"""category: one token for each value that the training rows have, and one for the null."""
+"""category: one token for each value that the training rows have, one for all that are withheld, one for the null."""
 
 from __future__ import annotations
 
@@ -21,23 +21,29 @@ from synth.schema import Column
 
 @dataclass(frozen=True)
 class Codec(ColumnCodec):
-    """values: those with a row of their own in training, in the schema's order; `counts` ends with the nulls'."""
+    """values: those with a row of their own in training, in the schema's order.
+
+    counts: training rows of each token: of the values, of all others where `others`, of the nulls where `nulls`
+    others: whether training rows had values that the schema does not name; they come out as one of `values`
+    """
 
     values: pa.Array
     counts: NDArray[np.int64]
+    others: bool
     nulls: bool
 
     @classmethod
     def fit(cls, array: pa.Array, column: Column, rng: np.random.Generator) -> Self:
-        """Count each declared value; those without a training row get no token."""
+        """Count each value of the schema; those without a training row get no token."""
         known = text.from_scalars(column.categories or (), text.value_type(array.type))
         array = flat(array)
         codes = pc.index_in(text.hashable(array), text.hashable(known))
         counts = np.bincount(pc.drop_null(codes).to_numpy(), minlength=len(known)).astype(np.int64)
         seen = np.flatnonzero(counts)
         nulls = array.null_count
-        rows = np.array(counts[seen].tolist() + [nulls] * bool(nulls), dtype=np.int64)
-        return cls(known.take(pa.array(seen)), rows, nulls > 0)
+        others = len(array) - nulls - int(counts.sum())
+        rows = np.array([*counts[seen], *[others] * bool(others), *[nulls] * bool(nulls)], dtype=np.int64)
+        return cls(known.take(pa.array(seen)), rows, others > 0, nulls > 0)
 
     def layout(self, name: str) -> ColumnLayout:
         """Embedded tokens without an order."""
@@ -51,19 +57,24 @@ class Codec(ColumnCodec):
         )
 
     def encode(self, array: pa.Array) -> Tokens:
-        """Position of each value; unseen ones, and nulls where there were none, become the most frequent."""
+        """Position of each value; unseen ones are among the others, or become the most frequent, as nulls do where
+        there were none."""
         array = flat(array)
         fallback = int(self.counts.argmax())
-        codes = pc.fill_null(pc.index_in(text.hashable(array), text.hashable(self.values)), fallback)
+        unseen = len(self.values) if self.others else fallback
+        codes = pc.fill_null(pc.index_in(text.hashable(array), text.hashable(self.values)), unseen)
         tokens: Tokens = codes.to_numpy(zero_copy_only=False).astype(np.int64)
-        tokens[np.asarray(pc.is_null(array))] = len(self.values) if self.nulls else fallback
+        tokens[np.asarray(pc.is_null(array))] = len(self.counts) - 1 if self.nulls else fallback
         return tokens
 
     def decode(
         self, tokens: Tokens | None, rows: Tokens, rng: np.random.Generator, places: Floats | None = None
     ) -> pa.Array:
-        """The values of the tokens."""
+        """The values of the tokens; in the place of others one of the values, by their frequencies."""
         assert tokens is not None  # noqa: S101 - a category always has tokens
+        if self.others and len(self.values):
+            share = self.counts[: len(self.values)] / self.counts[: len(self.values)].sum()
+            tokens = np.where(tokens == len(self.values), rng.choice(len(share), len(tokens), p=share), tokens)
         indices = pa.array(tokens, mask=tokens >= len(self.values))
         return self.values.take(indices)
 
@@ -79,7 +90,7 @@ class Codec(ColumnCodec):
             return spans
         for value in asked.values:
             if value is None and self.nulls:
-                spans[len(known)] = 0, 1
+                spans[-1] = 0, 1
                 continue
             place = next((i for i, found in enumerate(known) if _same(found, value)), None)
             if place is None:
@@ -89,13 +100,18 @@ class Codec(ColumnCodec):
 
     def state(self) -> dict[str, Any]:
         """As JSON."""
-        return {"values": text.to_scalars(self.values), "counts": self.counts.tolist(), "nulls": self.nulls}
+        return {
+            "values": text.to_scalars(self.values),
+            "counts": self.counts.tolist(),
+            "others": self.others,
+            "nulls": self.nulls,
+        }
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any], column: Column, dtype: pa.DataType) -> Self:
         """What `state` gave."""
         values = text.from_scalars(state["values"], text.value_type(dtype))
-        return cls(values, np.array(state["counts"], dtype=np.int64), bool(state["nulls"]))
+        return cls(values, np.array(state["counts"], dtype=np.int64), bool(state["others"]), bool(state["nulls"]))
 
 
 def _same(known: Any, value: Any) -> bool:

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from synth.codecs.columns import ColumnCodec, Floats, Places, Tokens, flat, nan_share, with_nan
-from synth.codecs.grid import Grid, Line
+from synth.codecs.grid import Grid, Line, thin
 from synth.codecs.text import value_type
 from synth.conditions import Asked, Between, OneOf
 from synth.errors import ConfigError
@@ -47,9 +47,9 @@ class Codec(ColumnCodec):
         """Learn bins, frequent values, step and null rate."""
         nan = nan_share(array)
         array = flat(array)
-        line = to_line(pc.drop_null(array), column.decimals)
+        line = thin(to_line(pc.drop_null(array), column.decimals), column.least)
         offset, step = stride(line)
-        grid = Grid.fit(relative(line, offset, step), array.null_count)
+        grid = Grid.fit(relative(line, offset, step), array.null_count, column.least)
         return cls(grid, array.type, column.decimals, offset, step, nan, minus_share(array))
 
     def layout(self, name: str) -> ColumnLayout:

@@ -268,7 +268,7 @@ class RuledCodec:
         types = [self.schema.arrow_schema.field(part).type for part in rule.columns]
         values = joint.take_apart(combined.values, types)[rule.columns.index(name)]
         known, null = values.drop_null().unique(), values.null_count > 0
-        each = category.Codec(known, np.ones(len(known) + null, dtype=np.int64), null).spans(name, asked)
+        each = category.Codec(known, np.ones(len(known) + null, dtype=np.int64), False, null).spans(name, asked)
         codes = pc.fill_null(pc.index_in(hashable(values), hashable(known)), len(known)).to_numpy(zero_copy_only=False)
         spans = np.tile([1.0, 0.0], (self.layout.columns[place].cardinality, 1))
         spans[: len(values)] = each[codes]
@@ -277,6 +277,10 @@ class RuledCodec:
     def nulls(self, d: int) -> Mask:
         """As `TableCodec.nulls`."""
         return self.inner.nulls(d)
+
+    def valued(self, d: int) -> Mask:
+        """As `TableCodec.valued`."""
+        return self.inner.valued(d)
 
     def _combination(self, name: str) -> Combination | None:
         return next(
@@ -374,7 +378,9 @@ def modelled_schema(shape: Shape, modelled: pa.Table) -> Schema:
         if title is not None:
             kinds[title] = "number" if any(name in order.learnt for order in shape.orders) else "category"
     new = [name for name in modelled.column_names if name not in shape.schema.names]
-    found = {column.name: column for column in detect(modelled.select(new), kinds=kinds).columns} if new else {}
+    rare = shape.schema.rare_values
+    read = detect(modelled.select(new), kinds=kinds, rare_values=rare).columns if new else ()
+    found = {column.name: column for column in read}
     target = shape.schema.target
     target = shape.replaced.get(target, target) if target is not None else None
     return Schema(

@@ -60,15 +60,19 @@ def rule_kinds(rules: Sequence[Rule], table: pa.Table, kinds: Mapping[str, Kind]
 
 
 def declare(
-    rules: Sequence[Rule], columns: Sequence[Column], table: pa.Table
+    rules: Sequence[Rule], columns: Sequence[Column], table: pa.Table, least: int
 ) -> tuple[tuple[Rule, ...], tuple[Column, ...]]:
     """The rules with the combinations of `table`, and the columns with what the rules say of their formats.
+
+    least: rows that a combination needs
 
     ConfigError names a rule that cannot be kept, InputError one that rows of `table` break.
     """
     known = {column.name: column for column in columns}
     check_rules(rules, known, {field.name: field.type for field in table.schema})
-    complete = tuple(_with_combinations(rule, table) if isinstance(rule, Combination) else rule for rule in rules)
+    complete = tuple(
+        _with_combinations(rule, table, least) if isinstance(rule, Combination) else rule for rule in rules
+    )
     check_rows(complete, known, table)
     return complete, tuple(_described(column, rules, table) for column in columns)
 
@@ -94,8 +98,13 @@ def check_rules(rules: Sequence[Rule], columns: Columns, types: Types) -> None:
 
 
 def check_rows(rules: Sequence[Rule], columns: Columns, table: pa.Table) -> None:
-    """InputError for the first rule that rows of `table` break, with their number and the first of them."""
+    """InputError for the first rule that rows of `table` break, with their number and the first of them.
+
+    Rows with a combination that is not known are no error: it is withheld, and another stands in its place.
+    """
     for rule in rules:
+        if isinstance(rule, Combination):
+            continue
         missing = _null_where_none_may_be(rule, columns, table)
         wrong = broken(rule, table, columns)
         if missing:
@@ -242,9 +251,10 @@ def _counted(rule: Rule, columns: Columns) -> bool:
     return isinstance(rule, Unique) and len(rule.columns) == 1 and columns[rule.columns[0]].kind == "identifier"
 
 
-def _with_combinations(rule: Combination, table: pa.Table) -> Combination:
-    found = pc.unique(combine([table.column(name) for name in rule.columns])).to_pylist()
-    return rule.model_copy(update={"known": tuple(sorted(found))})
+def _with_combinations(rule: Combination, table: pa.Table, least: int) -> Combination:
+    each = pc.value_counts(combine([table.column(name) for name in rule.columns]))
+    often = pc.greater_equal(pc.struct_field(each, "counts"), least)
+    return rule.model_copy(update={"known": tuple(sorted(pc.struct_field(each, "values").filter(often).to_pylist()))})
 
 
 def _described(column: Column, rules: Sequence[Rule], table: pa.Table) -> Column:

@@ -15,7 +15,7 @@ from synth.codecs.columns import flat, identifier
 from synth.codecs.columns.number import widen
 from synth.codecs.dates import TextDates
 from synth.codecs.rules.language import language
-from synth.codecs.rules.quantities import lattice, quantity, written
+from synth.codecs.rules.quantities import Mask, lattice, quantity, written
 from synth.codecs.rules.schedule import ENDLESS, Rows, Schedule, element
 from synth.codecs.text import from_scalars, hashable, to_scalars, value_type
 from synth.constraints import Regex
@@ -119,6 +119,8 @@ class Key:
     @classmethod
     def fit(cls, columns: Sequence[Column], table: pa.Table, rng: np.random.Generator) -> Key:
         """Learn the values and shares of the training rows."""
+        may = reproduced(columns, table)
+        table = table.filter(pa.array(may)) if may.any() else table
         parts = tuple(Part.fit(column, table.column(column.name), rng) for column in columns)
         numbers = [part.numbers(table.column(part.column.name)) for part in parts]
         main = next((place for place, part in enumerate(parts) if part.codec is not None), None)
@@ -183,6 +185,24 @@ class Key:
         )
         schedule = Schedule(tuple(state["weights"]), tuple(state["sizes"]), state["key"])
         return cls(parts, tuple(state["leading"]), tuple(map(tuple, state["sets"])), schedule, state["each"])
+
+
+def reproduced(columns: Sequence[Column], table: pa.Table) -> Mask:
+    """(N,) rows whose values in these columns may all come out, see `Column.least`."""
+    may = np.ones(table.num_rows, dtype=bool)
+    for column in columns:
+        chunks = table.column(column.name)
+        if column.least < 2 or column.kind == "identifier":
+            continue
+        if column.categories is not None:
+            array = flat(chunks)
+            known = from_scalars(column.categories, array.type)
+            may &= np.asarray(pc.is_in(hashable(array), hashable(known)))
+        elif column.minimum is not None:
+            one = quantity(column, chunks.type, written(column, chunks))
+            line, null = one.read(chunks)
+            may &= null | ((line >= one.bound(column.minimum)) & (line <= one.bound(column.maximum)))
+    return may
 
 
 @dataclass(frozen=True)

@@ -160,7 +160,8 @@ def fit_orders(
         places = []
         for one in parts:
             line, null = one.read(table.column(one.column.name))
-            offset, step = lattice(line[~null])
+            inside = (line >= one.bound(one.column.minimum)) & (line <= one.bound(one.column.maximum)) & ~null
+            offset, step = lattice(line[inside])
             places.append((offset, step if one.floating or step % one.scale == 0 else one.scale))
         orders.append(_order(rules, names, parts, places))
     return orders
