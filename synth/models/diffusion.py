@@ -20,7 +20,8 @@ from torch import Tensor, nn
 from synth.layout import Condition, TableLayout
 from synth.models.base import Batch, GenerativeModel, TrainingConfig
 from synth.nets.columns import draw
-from synth.nets.denoiser import Denoiser, Linear
+from synth.nets.denoiser import Denoiser
+from synth.nets.dense import Linear
 from synth.nets.ranks import Ranks, probit, unprobit
 
 SAMPLE_ROWS = 2048  # rows drawn at once, so that activations stay in the processor's cache

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from synth.layout import Condition, TableLayout
 from synth.models.base import Batch, GenerativeModel, TrainingConfig
 from synth.nets.columns import Block, ColumnLinear, Head, draw, group_heads
-from synth.nets.denoiser import dropped
+from synth.nets.dense import dropped
 from synth.nets.ranks import Ranks, probit
 from synth.nets.splines import Spline
 

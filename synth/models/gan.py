@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from synth.layout import ColumnLayout, Condition, TableLayout
 from synth.models.base import Batch, Descend, GenerativeModel, TrainingConfig
+from synth.nets.dense import Linear
 from synth.nets.ranks import EDGE, Ranks, probit, unprobit
 
 REFERENCE_ROWS = 8192  # generated rows beside which drawn ones find their ranks
@@ -66,20 +67,6 @@ class Config(TrainingConfig):
     betas: tuple[float, float] = (0.0, 0.9)
     ema_decay: float = Field(0.998, ge=0, lt=1)
     patience: int = Field(1000, ge=1)
-
-
-class Linear(nn.Module):
-    """An affine map, (B, I) -> (B, O), whose weights are drawn normal, of variance scale^2 / I."""
-
-    def __init__(self, inputs: int, outputs: int, scale: float, generator: torch.Generator) -> None:
-        super().__init__()
-        weight = torch.randn((outputs, inputs), generator=generator)
-        self.weight = nn.Parameter(weight * scale / math.sqrt(max(inputs, 1)))
-        self.bias = nn.Parameter(torch.zeros(outputs))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """x: (B, I)."""
-        return F.linear(x, self.weight, self.bias)
 
 
 class Block(nn.Module):

@@ -9,21 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from synth.nets.dense import Linear, dropped
+
 TIME_WAVES = 8  # sine and cosine pairs of the time
-
-
-class Linear(nn.Module):
-    """A linear map whose first weights come from the generator: (B, I) -> (B, O)."""
-
-    def __init__(self, inputs: int, outputs: int, scale: float, generator: torch.Generator) -> None:
-        super().__init__()
-        weight = torch.randn((inputs, outputs), generator=generator)
-        self.weight = nn.Parameter(weight * scale / math.sqrt(max(inputs, 1)))
-        self.bias = nn.Parameter(torch.zeros(outputs))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """x: (B, I)."""
-        return torch.addmm(self.bias, x, self.weight)
 
 
 class Block(nn.Module):
@@ -60,11 +48,3 @@ class Denoiser(nn.Module):
         for block in self.blocks:
             hidden = block(hidden, clock, generator)
         return F.silu(F.layer_norm(hidden, hidden.shape[-1:]))
-
-
-def dropped(x: Tensor, share: float, generator: torch.Generator | None) -> Tensor:
-    """Dropout whose masks come from the generator; nothing is dropped without one."""
-    if generator is None or not share:
-        return x
-    keep = torch.rand(x.shape, generator=generator, device=generator.device).to(x.device) >= share
-    return x * keep / (1 - share)
