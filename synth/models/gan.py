@@ -31,7 +31,7 @@ class Config(TrainingConfig):
 
     objective: what generator and critic play for: `wasserstein` with a gradient penalty (Gulrajani et al. 2017),
         `relativistic` pairs with zero-centred penalties (Huang et al. 2024), or the `non-saturating` game of 2014
-        without a penalty, which loses modes and is there to compare
+        without a penalty, which comes apart and is there to compare
     noise: normal variables that a row is made of
     width: size of the hidden layers of both networks
     blocks: residual blocks of both networks
