@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import cast
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from pydantic import Field
@@ -17,7 +16,17 @@ from torch import Tensor, nn
 
 from synth.layout import Condition, TableLayout
 from synth.models.base import Batch, GenerativeModel, TrainingConfig
-from synth.nets.columns import Block, ColumnLinear, Head, draw, group_heads, stack_features
+from synth.nets.columns import (
+    ColumnLinear,
+    ColumnNetwork,
+    Head,
+    draw,
+    group_heads,
+    stack_features,
+    token_rows,
+    token_vectors,
+)
+from synth.nets.draws import rand
 from synth.nets.particles import Evidence, Particles
 
 PARTICLE_ROWS = 8192  # candidates drawn at once under a condition
@@ -58,22 +67,17 @@ class Model(GenerativeModel):
         super().__init__(config, layout, generator)
         columns, width = layout.columns, config.width
         D = len(columns)
-        embedded = np.concatenate([column.embedded for column in columns] or [np.zeros(0, dtype=bool)])
-        rows = np.where(embedded, np.cumsum(embedded), 0)  # (sum K,) row of the embedding; 0 is the zero vector
-        starts = np.cumsum([0, *layout.cardinalities])[:D]
-        self.register_buffer("offsets", torch.from_numpy(starts).long()[:, None], persistent=False)  # (D, 1)
-        self.register_buffer("rows", torch.from_numpy(rows).long(), persistent=False)
+        offsets, rows = token_rows(layout, [column.embedded for column in columns])
+        self.register_buffer("offsets", offsets[:, None], persistent=False)  # (D, 1)
+        self.register_buffer("rows", rows, persistent=False)  # (sum K,)
         self.register_buffer("features", stack_features(layout), persistent=False)  # (sum K, F)
         positioned = [d for d, column in enumerate(columns) if column.features.any()]
         self.register_buffer("positioned", torch.tensor(positioned, dtype=torch.long), persistent=False)
         self.slots = {d: i for i, d in enumerate(positioned)}
 
-        weight = torch.randn((int(embedded.sum()) + min(D, 1), width), generator=generator) * 0.5
-        weight[:1] = 0
-        self.embedding = nn.Parameter(weight)
+        self.embedding = token_vectors(rows, width, 2, generator)
         self.position = ColumnLinear(len(positioned), self.features.shape[1], width, 1.0, generator)
-        self.entry = ColumnLinear(D, width, width, 1.0, generator)
-        self.blocks = nn.ModuleList(Block(D, width, generator) for _ in range(config.blocks))
+        self.network = ColumnNetwork(D, width, width, config.blocks, generator)
         groups = group_heads(layout, config.cosines, config.smooth_from)
         self.members = [members for _, members in groups]
         self.heads = nn.ModuleList(Head([columns[d] for d in group], width, cosines) for cosines, group in groups)
@@ -99,7 +103,7 @@ class Model(GenerativeModel):
             return {"tokens": self._sample_under(n, generator, condition)}
         device = self.embedding.device
         D = len(self.layout.columns)
-        uniforms = torch.rand((n, D), generator=generator, device=generator.device).to(device)
+        uniforms = rand((n, D), generator, device)
         tokens = torch.empty((n, D), dtype=torch.long, device=device)
         matrices = [head.matrices() for head in cast("list[Head]", self.heads)]
         for start in range(0, n, SAMPLE_ROWS):
@@ -108,7 +112,7 @@ class Model(GenerativeModel):
             for d, K in enumerate(self.layout.cardinalities):
                 group, i = self.place[d]
                 weight, bias = matrices[group]
-                logits = torch.addmm(bias[i, :K], self._column_hidden(context, d), weight[i, :, :K])  # (B, K)
+                logits = torch.addmm(bias[i, :K], self.network.column(context, d), weight[i, :, :K])  # (B, K)
                 tokens[block, d] = draw(logits, uniforms[block, d])
                 context += self._column_vectors(tokens[block, d], d)
         return {"tokens": tokens}
@@ -125,7 +129,7 @@ class Model(GenerativeModel):
             for d, K in enumerate(self.layout.cardinalities):
                 group, i = self.place[d]
                 weight, bias = matrices[group]
-                logits = torch.addmm(bias[i, :K], self._column_hidden(context, d), weight[i, :, :K])  # (E, K)
+                logits = torch.addmm(bias[i, :K], self.network.column(context, d), weight[i, :, :K])  # (E, K)
                 if d in evidence.columns:
                     tokens[:, d], gain = evidence.take(d, logits.log_softmax(1), rows, cloud.strata())
                     cloud.weigh(gain)
@@ -145,7 +149,8 @@ class Model(GenerativeModel):
         if not D:
             return torch.zeros((1, B), device=tokens.device)
         columns = tokens.t().contiguous()  # (D, B)
-        hidden = self._hidden(self._context(columns), generator)  # (D, B, H)
+        mask = None if generator is None else lambda x: x * self._mask(x, generator)
+        hidden = self.network(self._context(columns), mask)  # (D, B, H)
         parts = []
         for head, members in zip(self.heads, self.members, strict=True):
             logits = head(hidden[members])  # (C, B, K)
@@ -161,20 +166,6 @@ class Model(GenerativeModel):
             positions = self.position(self.features[flat[self.positioned]])  # (P, B, H)
             vectors = vectors.index_add(0, self.positioned, positions)
         return F.pad(vectors[:-1].cumsum(0), (0, 0, 0, 0, 1, 0))
-
-    def _hidden(self, context: Tensor, generator: torch.Generator | None) -> Tensor:
-        """context: (D, B, H) -> (D, B, H), each column by its own network."""
-        hidden: Tensor = self.entry(context)
-        for block in self.blocks:
-            hidden = block(hidden, lambda x: x if generator is None else x * self._mask(x, generator))
-        return hidden
-
-    def _column_hidden(self, context: Tensor, d: int) -> Tensor:
-        """`_hidden` of column d alone, context: (B, H) -> (B, H)."""
-        hidden = self.entry.column(context, d)
-        for block in cast("list[Block]", self.blocks):
-            hidden = block.column(hidden, d)
-        return hidden
 
     def _column_vectors(self, tokens: Tensor, d: int) -> Tensor:
         """The vectors that the tokens (B,) of column d add to the context, (B, H)."""

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from synth.layout import Condition, TableLayout
 from synth.models.base import Batch, GenerativeModel, TrainingConfig
+from synth.nets.draws import rand, randn
 from synth.nets.ranks import Ranks, probit, unprobit
 
 STORE = ("held_tokens", "held_places", "neighbours")  # buffers as long as the rows that are held
@@ -94,10 +95,10 @@ class Model(GenerativeModel):
         """{"tokens": (n, D) int64, "places": (n, D) float32}."""
         if self.holds:
             return self._held(n, generator)
-        normal = torch.randn((n, len(self.layout.columns)), generator=generator, device=generator.device)
+        normal = randn((n, len(self.layout.columns)), generator, self.null.device)
         if self.config.kind == "copula":
-            normal = normal.to(self.factor.device) @ self.factor.T
-        tokens, places = self.ranks.token(unprobit(normal.to(self.null.device)))
+            normal = normal @ self.factor.T
+        tokens, places = self.ranks.token(unprobit(normal))
         return {"tokens": tokens, "places": places}
 
     def _correlate(self, batches: Iterable[Batch], generator: torch.Generator) -> Tensor:
@@ -118,7 +119,7 @@ class Model(GenerativeModel):
         device = self.held_tokens.device
 
         def draw(*shape: int) -> Tensor:
-            return torch.rand(shape, generator=generator, device=generator.device).to(device)
+            return rand(shape, generator, device)
 
         rows = (draw(n) * len(self.held_tokens)).long()
         tokens, places = self.held_tokens[rows].long(), self.held_places[rows]
@@ -135,7 +136,7 @@ class Model(GenerativeModel):
         self, one: tuple[Tensor, Tensor], other: tuple[Tensor, Tensor], way: Tensor, generator: torch.Generator
     ) -> dict[str, Tensor]:
         """Numbers at `way`, (n, 1) in [0, 1], between the ranks of two rows; categories and nulls of one of the two."""
-        chosen = torch.rand(one[0].shape, generator=generator, device=generator.device).to(way.device) < way
+        chosen = rand(one[0].shape, generator, way.device) < way
         tokens, places = (torch.where(chosen, b, a) for a, b in zip(one, other, strict=True))
         start, end = (self.ranks.rank(*row, generator) for row in (one, other))  # (n, C)
         moved = self.ranks.token(torch.lerp(start, end, way))
@@ -202,9 +203,8 @@ def directions(count: int, generator: torch.Generator) -> Tensor:
     """(K, P) vectors at the distance sqrt(2) from each other, on average where they are many."""
     if count <= SIMPLEX:
         return torch.eye(count)
-    vectors = torch.randn((count, SIMPLEX), generator=generator, device=generator.device)
-    scaled: Tensor = vectors.cpu() / SIMPLEX**0.5
-    return scaled
+    vectors: Tensor = randn((count, SIMPLEX), generator, torch.device("cpu")) / SIMPLEX**0.5
+    return vectors
 
 
 def nearest(points: Tensor, count: int) -> Tensor:

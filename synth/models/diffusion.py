@@ -22,6 +22,7 @@ from synth.models.base import Batch, GenerativeModel, TrainingConfig
 from synth.nets.columns import draw
 from synth.nets.denoiser import Denoiser
 from synth.nets.dense import Linear
+from synth.nets.draws import rand, randn
 from synth.nets.ranks import Ranks, probit, unprobit
 
 SAMPLE_ROWS = 2048  # rows drawn at once, so that activations stay in the processor's cache
@@ -86,11 +87,11 @@ class Model(GenerativeModel):
         x = probit(self.ranks.rank(batch["tokens"], batch.get("places"), generator))  # (B, C)
         tokens = batch["tokens"][:, self.ranks.nominal]  # (B, Q)
         device = x.device
-        start = torch.rand(1, generator=generator, device=generator.device).to(device)
+        start = rand((1,), generator, device)
         time = ((start + torch.arange(B, device=device) / B) % 1).clamp_min(LEAST_TIME)  # (B,), evenly spread
         angle = time[:, None] * (math.pi / 2)
-        noise = torch.randn(x.shape, generator=generator, device=generator.device).to(device)
-        masked = torch.rand(tokens.shape, generator=generator, device=generator.device).to(device) < time[:, None]
+        noise = randn(x.shape, generator, device)
+        masked = rand(tokens.shape, generator, device) < time[:, None]
         noisy = x * angle.cos() + noise * angle.sin()
         velocity, logits = self._denoise(
             noisy, torch.where(masked, self.hidden, tokens), time, generator if self.training else None
@@ -124,9 +125,9 @@ class Model(GenerativeModel):
         device = self.embedding.device
 
         def uniform(*shape: int) -> Tensor:
-            return torch.rand(shape, generator=generator, device=generator.device).to(device)
+            return rand(shape, generator, device)
 
-        x = torch.randn((n, len(self.ranks.columns)), generator=generator, device=generator.device).to(device)
+        x = randn((n, len(self.ranks.columns)), generator, device)
         categories = self.hidden.expand(n, -1).clone()
         times = torch.linspace(1, 0, self.config.evaluations + 1).tolist()
         before = None

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from typing import cast
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from pydantic import Field
@@ -19,8 +18,9 @@ from torch import Tensor, nn
 
 from synth.layout import Condition, TableLayout
 from synth.models.base import Batch, GenerativeModel, TrainingConfig
-from synth.nets.columns import Block, ColumnLinear, Head, draw, group_heads
+from synth.nets.columns import ColumnLinear, ColumnNetwork, Head, draw, group_heads, token_rows, token_vectors
 from synth.nets.dense import dropped
+from synth.nets.draws import rand
 from synth.nets.ranks import Ranks, probit
 from synth.nets.splines import Spline
 
@@ -61,19 +61,14 @@ class Model(GenerativeModel):
         self.ranks = Ranks(layout, config.spline_from)
         self.slots = {d: i for i, d in enumerate(self.ranks.columns)}
         single = [column.embedded | (d not in self.slots) for d, column in enumerate(columns)]
-        embedded = np.concatenate(single or [np.zeros(0, dtype=bool)])
-        rows = np.where(embedded, np.cumsum(embedded), 0).astype(np.int64)  # row of the embedding; 0 is the zero vector
-        starts = np.cumsum([0, *layout.cardinalities])[:D]
-        self.register_buffer("offsets", torch.from_numpy(starts).long(), persistent=False)  # (D,)
-        self.register_buffer("rows", torch.from_numpy(rows), persistent=False)  # (sum K,)
+        offsets, rows = token_rows(layout, single)
+        self.register_buffer("offsets", offsets, persistent=False)  # (D,)
+        self.register_buffer("rows", rows, persistent=False)  # (sum K,)
 
-        weight = torch.randn((int(embedded.sum()) + min(D, 1), width), generator=generator) * 0.5
-        weight[:1] = 0
-        self.embedding = nn.Parameter(weight)
+        self.embedding = token_vectors(rows, width, 2, generator)
         C = len(self.ranks.columns)
         self.position = ColumnLinear(C, 1 + 2 * config.waves, width, 1.0, generator)
-        self.entry = ColumnLinear(D, width, width, 1.0, generator)
-        self.blocks = nn.ModuleList(Block(D, width, generator) for _ in range(config.blocks))
+        self.network = ColumnNetwork(D, width, width, config.blocks, generator)
         self.spline = ColumnLinear(C, width, 3 * config.pieces + 1, 0.0, generator)
         few = TableLayout(tuple(columns[d] for d in self.ranks.nominal))
         groups = [members for _, members in group_heads(few, 0, 0)]
@@ -83,8 +78,7 @@ class Model(GenerativeModel):
 
     def loss(self, batch: Batch, generator: torch.Generator) -> Tensor:
         """Mean negative log-likelihood of a row in nats, with dropout while in training mode."""
-        dropped = generator if self.training and self.config.dropout else None
-        return -self._log_prob(batch, dropped).mean()
+        return -self._log_prob(batch, generator if self.training else None).mean()
 
     def log_prob(self, batch: Batch) -> Tensor:
         """(B,) exact log-likelihood of each row in nats; 0 for a table without modelled columns."""
@@ -95,7 +89,7 @@ class Model(GenerativeModel):
         """Draw n rows, {"tokens": (n, D) int64, "places": (n, D) float32}: noise through the inverse splines."""
         device = self.embedding.device
         D = len(self.layout.columns)
-        uniforms = torch.rand((n, D), generator=generator, device=generator.device).to(device)
+        uniforms = rand((n, D), generator, device)
         tokens = torch.zeros((n, D), dtype=torch.long, device=device)
         places = torch.full((n, D), 0.5, device=device)
         matrices = [head.matrices() for head in cast("list[Head]", self.heads)]
@@ -103,11 +97,12 @@ class Model(GenerativeModel):
             block = slice(start, start + SAMPLE_ROWS)
             context = torch.zeros((len(tokens[block]), self.config.width), device=device)
             for d, K in enumerate(self.layout.cardinalities):
-                hidden, uniform = self._column_hidden(context, d), uniforms[block, d]
+                hidden, uniform = self.network.column(context, d), uniforms[block, d]
                 if d in self.slots:
                     spline = Spline(self.spline.column(hidden, self.slots[d]))
-                    rank = spline.inverse(uniform[:, None]).squeeze(1)
-                    tokens[block, d], places[block, d] = self.ranks.column_token(self.slots[d], rank)
+                    rank = spline.inverse(uniform[:, None])  # (B, 1)
+                    found = self.ranks.token(rank, slice(self.slots[d], self.slots[d] + 1))
+                    tokens[block, d], places[block, d] = (part.squeeze(1) for part in found)
                 else:
                     group, i = self.place[d]
                     weight, bias = matrices[group]
@@ -120,20 +115,18 @@ class Model(GenerativeModel):
         tokens = batch["tokens"]
         if not tokens.shape[1]:
             return torch.zeros(len(tokens), device=tokens.device)
-        low, high, binned = self.ranks.interval(tokens)
-        place = batch["places"][:, self.ranks.columns] if "places" in batch else torch.full_like(low, 0.5).float()
-        rank = (low + (high - low) * torch.where(binned, place, 0.5)).float().t()  # (C, B)
-        dense = binned.t() if "places" in batch else torch.zeros_like(binned).t()
-        low, high = low.float().t(), high.float().t()
+        places = batch["places"][:, self.ranks.columns] if "places" in batch else None
+        low, high, binned = (part.t() for part in self.ranks.interval(tokens[:, self.ranks.columns]))  # (C, B)
+        rank = middle(low, high, binned, 0.5 if places is None else places.t())
+        low, high = low.float(), high.float()
 
-        hidden: Tensor = self.entry(self._context(tokens.t().contiguous(), rank))  # (D, B, H)
-        for block in self.blocks:
-            hidden = block(hidden, lambda x: dropped(x, self.config.dropout, generator))
+        context = self._context(tokens.t().contiguous(), rank)
+        hidden = self.network(context, lambda x: dropped(x, self.config.dropout, generator))  # (D, B, H)
         spline = Spline(self.spline(hidden[self.ranks.columns]))
         ends = spline.forward(torch.stack([low, high], -1))  # (C, B, 2)
         single = (ends[..., 1] - ends[..., 0]).clamp_min(LEAST).log()
         inside = spline.log_slope(rank[..., None]).squeeze(-1) + (high - low).clamp_min(LEAST).log()
-        total = torch.where(dense, inside, single).sum(0)
+        total = torch.where(binned & (places is not None), inside, single).sum(0)
         for head, members in zip(self.heads, self.members, strict=True):
             logits = head(hidden[members])  # (C, B, K)
             nats = F.cross_entropy(logits.flatten(0, 1), tokens.t()[members].flatten(), reduction="none")
@@ -154,20 +147,16 @@ class Model(GenerativeModel):
         waves = rank[..., None] * torch.arange(1, self.config.waves + 1, device=rank.device) * torch.pi
         return torch.cat([probit(rank.clamp(1e-4, 1 - 1e-4))[..., None], waves.sin(), waves.cos()], -1)
 
-    def _column_hidden(self, context: Tensor, d: int) -> Tensor:
-        """The network of column d alone, context: (B, H) -> (B, H)."""
-        hidden = self.entry.column(context, d)
-        for block in cast("list[Block]", self.blocks):
-            hidden = block.column(hidden, d)
-        return hidden
-
     def _column_vectors(self, tokens: Tensor, places: Tensor, d: int) -> Tensor:
         """The vectors that the tokens and places (B,) of column d add to the context, (B, H)."""
         vectors = F.embedding(self.rows[tokens + self.offsets[d]], self.embedding)
         if d not in self.slots:
             return vectors
         i = self.slots[d]
-        at = self.ranks.position[i, tokens]
-        low, high = self.ranks.edges[i, at], self.ranks.edges[i, at + 1]
-        rank = (low + (high - low) * torch.where(self.ranks.bins[i, tokens], places, 0.5)).float()
-        return vectors + self.position.column(self._features(rank), i)
+        rank = middle(*self.ranks.interval(tokens[:, None], slice(i, i + 1)), places[:, None])
+        return vectors + self.position.column(self._features(rank.squeeze(1)), i)
+
+
+def middle(low: Tensor, high: Tensor, binned: Tensor, place: Tensor | float) -> Tensor:
+    """Float32 ranks that stand for tokens: at the place of a bin's value, amid the interval of a single value."""
+    return (low + (high - low) * torch.where(binned, place, 0.5)).float()

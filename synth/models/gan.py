@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from synth.layout import ColumnLayout, Condition, TableLayout
 from synth.models.base import Batch, Descend, GenerativeModel, TrainingConfig
 from synth.nets.dense import Linear
+from synth.nets.draws import rand, randn
 from synth.nets.ranks import EDGE, Ranks, probit, unprobit
 
 REFERENCE_ROWS = 8192  # generated rows beside which drawn ones find their ranks
@@ -260,7 +261,7 @@ class Model(GenerativeModel):
         split = zip(torch.split(rows.categories, self.sizes, 1), torch.split(weight, self.sizes), strict=True)
         each = torch.stack([own @ weights for own, weights in split])  # (D, B)
         cumulative = each.double().cumsum(1)
-        drawn = torch.rand((D, -(-B // D)), generator=generator, device=generator.device).to(each.device)
+        drawn = rand((D, -(-B // D)), generator, each.device)
         chosen = torch.searchsorted(cumulative, drawn * cumulative[:, -1:], right=True).clamp(max=B - 1)
         chosen, column = chosen.t().flatten()[:B], torch.arange(B, device=each.device) % D
         categories = rows.categories[chosen]
@@ -275,7 +276,7 @@ class Model(GenerativeModel):
         if not self.drawn:
             return None
         order = torch.randperm(n, generator=generator, device=generator.device)
-        start = torch.rand(1, generator=generator, device=generator.device).double()
+        start = rand((1,), generator, order.device).double()
         steps = ((order + start) / max(n, 1)).to(self.frequency.device)
         cumulative = self.frequency.double().cumsum(0)
         return torch.searchsorted(cumulative, steps * cumulative[-1], right=True).clamp(max=len(cumulative) - 1)
@@ -283,9 +284,9 @@ class Model(GenerativeModel):
     def _generate(self, n: int, label: Tensor | None, generator: torch.Generator) -> tuple[Rows, Tensor]:
         """n rows of the labels (n,), and the mean chance (S,) of every category."""
         device = self.frequency.device
-        noise = torch.randn((n, self.config.noise), generator=generator, device=generator.device).to(device)
+        noise = randn((n, self.config.noise), generator, device)
         shape = (n, len(self.frequency))
-        drawn = torch.rand(shape, generator=generator, device=generator.device).to(device)
+        drawn = rand(shape, generator, device)
         gumbel = -(-drawn.clamp(1e-7, 1 - 1e-7).log()).log()
         numbers, categories, chances = self.generator(noise, label, gumbel)
         return Rows(unprobit(numbers), categories), chances
@@ -306,7 +307,7 @@ class Model(GenerativeModel):
         r: Tensor = self.critic(real, column)
         f: Tensor = self.critic(fake, column)
         if self.config.objective == "wasserstein":
-            mix = torch.rand((len(real), 1), generator=generator, device=generator.device).to(real.device)
+            mix = rand((len(real), 1), generator, real.device)
             slope = self._gradient(mix * real + (1 - mix) * fake, column)
             away: Tensor = (slope.norm(dim=1) - 1).square()
             return (f - r).mean() + self.config.penalty * away.mean()

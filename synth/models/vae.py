@@ -8,9 +8,7 @@ rows as a whole miss it, and samples are blurred (Dai & Wipf 2019).
 from __future__ import annotations
 
 import math
-from typing import cast
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from pydantic import Field
@@ -18,7 +16,18 @@ from torch import Tensor, nn
 
 from synth.layout import Condition, TableLayout
 from synth.models.base import Batch, GenerativeModel, TrainingConfig
-from synth.nets.columns import Block, ColumnLinear, Head, draw, group_heads, stack_features
+from synth.nets.columns import (
+    Block,
+    ColumnLinear,
+    ColumnNetwork,
+    Head,
+    draw,
+    group_heads,
+    stack_features,
+    token_rows,
+    token_vectors,
+)
+from synth.nets.draws import rand, randn
 
 SAMPLE_ROWS = 2048  # rows drawn at once, so that activations stay in the processor's cache
 LEAST_LOG_SCALE = -7.0  # of a Gaussian of the prior
@@ -68,18 +77,14 @@ class Encoder(nn.Module):
     def __init__(self, layout: TableLayout, config: Config, generator: torch.Generator) -> None:
         super().__init__()
         columns, width = layout.columns, config.width
-        D = len(columns)
-        embedded = np.concatenate([column.embedded for column in columns] or [np.zeros(0, dtype=bool)])
-        rows = np.where(embedded, np.cumsum(embedded), 0)  # (sum K,) row of the embedding; 0 is the zero vector
+        offsets, rows = token_rows(layout, [column.embedded for column in columns])
         positioned = [d for d, column in enumerate(columns) if column.features.any()]
-        self.register_buffer("offsets", torch.tensor([0, *layout.cardinalities]).cumsum(0)[:D], persistent=False)
-        self.register_buffer("rows", torch.from_numpy(rows).long(), persistent=False)
+        self.register_buffer("offsets", offsets, persistent=False)  # (D,)
+        self.register_buffer("rows", rows, persistent=False)  # (sum K,)
         self.register_buffer("features", stack_features(layout), persistent=False)  # (sum K, F)
         self.register_buffer("positioned", torch.tensor(positioned, dtype=torch.long), persistent=False)  # (P,)
 
-        weight = torch.randn((int(embedded.sum()) + 1, width), generator=generator) / math.sqrt(max(D, 1))
-        weight[0] = 0
-        self.embedding = nn.Parameter(weight)
+        self.embedding = token_vectors(rows, width, math.sqrt(max(len(columns), 1)), generator)
         self.position = ColumnLinear(1, len(positioned) * self.features.shape[1], width, 1.0, generator)
         self.blocks = nn.ModuleList(Block(1, width, generator) for _ in range(config.blocks))
         self.exit = ColumnLinear(1, width, 2 * config.latent, 0.5, generator)
@@ -91,7 +96,7 @@ class Encoder(nn.Module):
         position = self.features[flat[:, self.positioned]].flatten(1)  # (B, P F)
         hidden = known + self.position(position[None])  # (1, B, H)
         for block in self.blocks:
-            hidden = block(hidden, same)
+            hidden = block(hidden)
         mean, log_variance = self.exit(normed(hidden))[0].chunk(2, dim=1)
         return mean, log_variance - 2
 
@@ -113,7 +118,7 @@ class Decoder(nn.Module):
         """Logits (C, B, K) of each group of columns in `members`."""
         hidden = self.entry(latents[None])  # (1, B, H)
         for block in self.blocks:
-            hidden = block(hidden, same)
+            hidden = block(hidden)
         hidden = normed(hidden)
         groups = zip(self.heads, self.members, strict=True)
         return [head(hidden.expand(len(members), -1, -1)) for head, members in groups]
@@ -131,8 +136,7 @@ class Prior(nn.Module):
         super().__init__()
         L, width = config.latent, config.prior_width
         self.register_buffer("earlier", torch.ones(L, L).tril(-1)[:, None], persistent=False)  # (L, 1, L)
-        self.entry = ColumnLinear(L, L, width, 1.0, generator)
-        self.blocks = nn.ModuleList(Block(L, width, generator) for _ in range(config.prior_blocks))
+        self.network = ColumnNetwork(L, L, width, config.prior_blocks, generator)
         self.exit = ColumnLinear(L, width, 3 * config.components, 0.1, generator)
         with torch.no_grad():  # about standard normal at first
             weight, mean, log_scale = self.exit.bias.chunk(3, dim=1)
@@ -142,9 +146,7 @@ class Prior(nn.Module):
 
     def forward(self, latents: Tensor) -> Tensor:
         """(B, L) -> (B,) log density in nats."""
-        hidden = self.entry(latents * self.earlier)  # (L, B, H)
-        for block in self.blocks:
-            hidden = block(hidden, same)
+        hidden = self.network(latents * self.earlier)  # (L, B, H)
         log_weight, mean, log_scale = self.exit(normed(hidden)).chunk(3, dim=2)  # (L, B, M)
         log_scale = log_scale.clamp_min(LEAST_LOG_SCALE)
         deviation = (latents.t()[:, :, None] - mean) * (-log_scale).exp()
@@ -156,9 +158,7 @@ class Prior(nn.Module):
         """Latents (B, L) out of uniform numbers in [0, 1) and standard normal ones, each (B, L)."""
         latents = torch.zeros_like(noise)
         for i in range(latents.shape[1]):
-            hidden = self.entry.column(latents, i)  # latents from i on are still 0
-            for block in cast("list[Block]", self.blocks):
-                hidden = block.column(hidden, i)
+            hidden = self.network.column(latents, i)  # latents from i on are still 0
             log_weight, mean, log_scale = self.exit.column(normed(hidden), i).chunk(3, dim=1)  # (B, M)
             chosen = draw(log_weight, uniforms[:, i])[:, None]
             scale = log_scale.gather(1, chosen).clamp_min(LEAST_LOG_SCALE).exp()
@@ -192,7 +192,7 @@ class Model(GenerativeModel):
         They are E[-log p(x | z)] and E[log q(z | x) - log p(z)]; tokens: (B, D) int64.
         """
         mean, log_variance = self.encoder(tokens)
-        noise = torch.randn(mean.shape, generator=generator, device=generator.device).to(mean.device)
+        noise = randn(mean.shape, generator, mean.device)
         latents = mean + (log_variance / 2).exp() * noise
         entropy = (log_variance + math.log(2 * math.pi) + 1).sum(1) / 2
         divergence = -(entropy + self.prior(latents)).mean()
@@ -211,8 +211,8 @@ class Model(GenerativeModel):
         tokens = torch.empty((n, D), dtype=torch.long, device=device)
         for start in range(0, n if D else 0, SAMPLE_ROWS):
             block = tokens[start : start + SAMPLE_ROWS]
-            uniforms = torch.rand((len(block), L + D), generator=generator, device=generator.device).to(device)
-            noise = torch.randn((len(block), L), generator=generator, device=generator.device).to(device)
+            uniforms = rand((len(block), L + D), generator, device)
+            noise = randn((len(block), L), generator, device)
             latents = self.prior.draw(uniforms[:, :L], noise)
             for logits, members in zip(self.decoder(latents), self.decoder.members, strict=True):
                 for i, d in enumerate(members):
@@ -223,8 +223,3 @@ class Model(GenerativeModel):
 def normed(x: Tensor) -> Tensor:
     """Each hidden vector with mean 0 and variance 1."""
     return F.layer_norm(x, x.shape[-1:])
-
-
-def same(x: Tensor) -> Tensor:
-    """Nothing dropped."""
-    return x

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import cast
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from synth.layout import ColumnLayout, TableLayout
+
+Mask = Callable[[Tensor], Tensor]
 
 
 class ColumnLinear(nn.Module):
@@ -41,15 +44,38 @@ class Block(nn.Module):
         self.inner = ColumnLinear(columns, width, width, 1.0, generator)
         self.outer = ColumnLinear(columns, width, width, 0.1, generator)
 
-    def forward(self, x: Tensor, mask: Callable[[Tensor], Tensor]) -> Tensor:
+    def forward(self, x: Tensor, mask: Mask | None = None) -> Tensor:
         """All columns at once, x: (D, B, H); `mask` drops hidden values."""
         inside = F.silu(self.inner(F.layer_norm(x, x.shape[-1:])))
-        return x + cast("Tensor", self.outer(mask(inside)))
+        return x + cast("Tensor", self.outer(mask(inside) if mask else inside))
 
     def column(self, x: Tensor, d: int) -> Tensor:
         """Column d alone, nothing dropped, x: (B, H)."""
         inside = F.silu(self.inner.column(F.layer_norm(x, x.shape[-1:]), d), inplace=True)
         return x + self.outer.column(inside, d)
+
+
+class ColumnNetwork(nn.Module):
+    """A residual network in every column: (D, B, I) -> (D, B, H)."""
+
+    def __init__(self, columns: int, inputs: int, width: int, blocks: int, generator: torch.Generator) -> None:
+        super().__init__()
+        self.entry = ColumnLinear(columns, inputs, width, 1.0, generator)
+        self.blocks = nn.ModuleList(Block(columns, width, generator) for _ in range(blocks))
+
+    def forward(self, x: Tensor, mask: Mask | None = None) -> Tensor:
+        """All columns at once, x: (D, B, I); `mask` drops hidden values."""
+        hidden: Tensor = self.entry(x)
+        for block in self.blocks:
+            hidden = block(hidden, mask)
+        return hidden
+
+    def column(self, x: Tensor, d: int) -> Tensor:
+        """Column d alone, nothing dropped, x: (B, I)."""
+        hidden = self.entry.column(x, d)
+        for block in cast("list[Block]", self.blocks):
+            hidden = block.column(hidden, d)
+        return hidden
 
 
 class Head(nn.Module):
@@ -119,6 +145,22 @@ def cosine_basis(column: ColumnLayout, cosines: int) -> Tensor:
     basis = np.zeros((cosines, column.cardinality), dtype=np.float32)
     basis[:, ordered] = np.cos(np.pi * np.arange(cosines)[:, None] * rank)
     return torch.from_numpy(basis)
+
+
+def token_rows(layout: TableLayout, embedded: Sequence[NDArray[np.bool_]]) -> tuple[Tensor, Tensor]:
+    """Tables of all tokens of all columns: where each column begins, (D,) int64, and each token's row of an embedding,
+    (sum K,) int64, where `embedded` says that it has one; row 0, a zero vector, is of those without."""
+    stacked = np.concatenate([*embedded, np.zeros(0, dtype=bool)])
+    rows = np.where(stacked, np.cumsum(stacked), 0).astype(np.int64)
+    starts = np.cumsum([0, *layout.cardinalities])[: len(layout.columns)].astype(np.int64)
+    return torch.from_numpy(starts), torch.from_numpy(rows)
+
+
+def token_vectors(rows: Tensor, width: int, divisor: float, generator: torch.Generator) -> nn.Parameter:
+    """The embedding that `token_rows` numbers, (E, H): row 0 zero, the others drawn normal and divided by `divisor`."""
+    weight = torch.randn((int(rows.max()) + 1 if len(rows) else 1, width), generator=generator) / divisor
+    weight[0] = 0
+    return nn.Parameter(weight)
 
 
 def stack_features(layout: TableLayout) -> Tensor:

@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from synth.nets.draws import rand
+
 
 class Linear(nn.Module):
     """An affine map, (B, I) -> (B, O), whose first weights are drawn normal, of variance scale^2 / I."""
@@ -27,5 +29,5 @@ def dropped(x: Tensor, share: float, generator: torch.Generator | None) -> Tenso
     """Dropout whose masks come from the generator; nothing is dropped without one."""
     if generator is None or not share:
         return x
-    keep = torch.rand(x.shape, generator=generator, device=generator.device).to(x.device) >= share
+    keep = rand(x.shape, generator, x.device) >= share
     return x * keep / (1 - share)

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from synth.layout import Condition, TableLayout
+from synth.nets.draws import rand
 
 LEAST = 1e-9  # width of a single point inside a token
 
@@ -74,8 +75,7 @@ class Particles:
 
     def _uniform(self, count: int) -> Tensor:
         """(P, count) in [0, 1)."""
-        shape = (self.pools, count)
-        return torch.rand(shape, generator=self.generator, device=self.generator.device).to(self.device)
+        return rand((self.pools, count), self.generator, self.device)
 
 
 class Evidence:

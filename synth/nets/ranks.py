@@ -12,8 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from synth.layout import TableLayout
+from synth.nets.draws import rand
 
 EDGE = 1e-6  # ranks and their probits stay this far from the ends
+EVERY = slice(None)
 
 
 class Ranks(nn.Module):
@@ -60,36 +62,26 @@ class Ranks(nn.Module):
         A single value lies uniformly in its interval (dequantised anew at each call), a value of a bin at its place;
         without `places` that too is drawn.
         """
-        low, high, binned = self.interval(tokens)
-        uniform = torch.rand(low.shape, generator=generator, device=generator.device).to(tokens.device)
+        low, high, binned = self.interval(tokens[:, self.columns])
+        uniform = rand(low.shape, generator, tokens.device)
         inside = uniform if places is None else torch.where(binned, places[:, self.columns], uniform)
         return (low + (high - low) * inside).float().clamp(EDGE, 1 - EDGE)
 
-    def interval(self, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(B, D) int64 -> the ends of the tokens' intervals, (B, C) float64 both, and which are bins, (B, C)."""
-        tokens = tokens[:, self.columns]
-        at = self._of(self.position, tokens)
-        return self._of(self.edges, at), self._of(self.edges, at + 1), self._of(self.bins, tokens)
+    def interval(self, tokens: Tensor, which: slice = EVERY) -> tuple[Tensor, Tensor, Tensor]:
+        """(B, C) int64 tokens of `which` of the C columns -> the ends of their intervals, (B, C) float64 both, and
+        which are bins, (B, C)."""
+        line, edges = tokens.t(), self.edges[which]
+        at = self.position[which].gather(1, line)
+        return edges.gather(1, at).t(), edges.gather(1, at + 1).t(), self.bins[which].gather(1, line).t()
 
-    def token(self, ranks: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, C) ranks -> (B, C) int64 tokens and (B, C) float32 places in [0, 1]."""
+    def token(self, ranks: Tensor, which: slice = EVERY) -> tuple[Tensor, Tensor]:
+        """(B, C) ranks -> (B, C) int64 tokens and (B, C) float32 places in [0, 1], of `which` of the C columns."""
+        edges = self.edges[which]
         exact = ranks.double().clamp(EDGE, 1 - EDGE).t().contiguous()  # (C, B)
-        at = torch.searchsorted(self.edges, exact, right=True).t() - 1
-        low, high = self._of(self.edges, at), self._of(self.edges, at + 1)
-        places = ((exact.t() - low) / (high - low).clamp_min(1e-12)).clamp(0, 1)
-        return self._of(self.order, at), places.float()
-
-    def column_token(self, i: int, ranks: Tensor) -> tuple[Tensor, Tensor]:
-        """As `token`, of the i-th of the C columns alone: (B,) -> (B,) and (B,)."""
-        exact = ranks.double().clamp(EDGE, 1 - EDGE)
-        at = torch.searchsorted(self.edges[i], exact, right=True) - 1
-        low, high = self.edges[i, at], self.edges[i, at + 1]
-        return self.order[i, at], ((exact - low) / (high - low).clamp_min(1e-12)).clamp(0, 1).float()
-
-    @staticmethod
-    def _of(table: Tensor, index: Tensor) -> Tensor:
-        """table[c, index[b, c]] for all b, c: (C, K) and (B, C) -> (B, C)."""
-        return table.gather(1, index.t()).t()
+        at = torch.searchsorted(edges, exact, right=True) - 1
+        low, high = edges.gather(1, at), edges.gather(1, at + 1)
+        places = ((exact - low) / (high - low).clamp_min(1e-12)).clamp(0, 1)
+        return self.order[which].gather(1, at).t(), places.float().t()
 
 
 def probit(ranks: Tensor) -> Tensor:
