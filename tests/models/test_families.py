@@ -104,10 +104,9 @@ def test_weights_trained_on_a_gpu_load_on_the_cpu(trained, tmp_path):
 
     other = build(trained, tokens, seed=99, **SMALL)
     other.load_state_dict(safetensors.torch.load_file(tmp_path / "model.safetensors", device="cpu"))
-    batch = torch.from_numpy(tokens[:50])
-    torch.testing.assert_close(
-        other.loss({"tokens": batch}, torch.Generator()), model.cpu().loss({"tokens": batch}, torch.Generator())
-    )
+    batch = {"tokens": torch.from_numpy(tokens[:50])}
+    losses = [net.eval().loss(batch, torch.Generator()) for net in (other, model.cpu())]
+    torch.testing.assert_close(*losses)
     assert drawn(other, 10).shape == (10, 4)
 
 
