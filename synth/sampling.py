@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
+from itertools import islice
 from pathlib import Path
 
 import pyarrow as pa
@@ -115,13 +116,12 @@ def _write(
         **dictionaries(synthesizer.codec_.empty()),
         **{key.encode(): value.encode() for key, value in facts.items()},
     }
-    blocks = shard_blocks(rows, shard, shards, request.block)
+    numbers = shard_blocks(rows, shard, shards, request.block)
+    blocks = synthesizer.blocks(numbers, seed=seed, request=request)
     with pq.ParquetWriter(path, schema.with_metadata(metadata), compression="zstd") as writer:
-        for start in range(blocks.start, blocks.stop, ROW_GROUP):
-            group = [
-                synthesizer.block(index, seed=seed, request=request).slice(0, rows - index * request.block)
-                for index in range(start, min(start + ROW_GROUP, blocks.stop))
-            ]
-            table = pa.concat_tables(group)
+        left = min(rows, numbers.stop * request.block) - numbers.start * request.block
+        while group := list(islice(blocks, ROW_GROUP)):
+            table = pa.concat_tables(group).slice(0, left)
+            left -= table.num_rows
             writer.write_table(table.replace_schema_metadata(metadata))
             yield table.num_rows

@@ -30,6 +30,7 @@ from synth.frames import from_pandas, to_pandas
 from synth.imputation import fill, observed
 from synth.layout import Condition
 from synth.models.base import GenerativeModel, TrainingConfig
+from synth.ordered import in_order
 from synth.requests import BLOCK, KEPT_BLOCK, Request
 from synth.schema import RARE_VALUES, Schema
 from synth.storage import check_replaceable, read_json, replacing, write_json
@@ -55,7 +56,8 @@ class Synthesizer:
     device: "auto" (a GPU where there is one), "cpu" or "cuda"
     max_minutes: bound on the wall time of training; the best state so far is kept
     max_rows: rows to learn from at most, drawn at random before anything is fitted
-    threads: of the processor; more are quicker on large data, and may give other last bits
+    threads: of the processor, for one training or one block of rows; more are quicker on large data, and may give
+        other last bits
     config: the family's hyper-parameters by name; the rest keep their defaults
 
     Fitted: `schema_` (its `rows` are those learnt from), `source_rows_` (those that there were), `codec_`, `model_`,
@@ -203,7 +205,7 @@ class Synthesizer:
             raise InputError(f"rows: expected 0 or more, found {rows}")
         request = self.request(where, balance)
         self.check_room(rows)
-        blocks = [self.block(index, seed=seed, request=request) for index in range(-(-rows // request.block))]
+        blocks = list(self.blocks(range(-(-rows // request.block)), seed=seed, request=request))
         table = pa.concat_tables(blocks) if blocks else self._fitted().codec_.empty()
         return table.slice(0, rows)
 
@@ -221,6 +223,14 @@ class Synthesizer:
         rows = range(index * request.block, (index + 1) * request.block)
         root = self.seed if seed is None else seed
         return self._draw(rows, [root, index], request.condition(rows), request.clip)
+
+    def blocks(self, numbers: range, *, seed: int | None = None, request: Request | None = None) -> Iterator[pa.Table]:
+        """`block` of each number, in order, drawn side by side on the processors that torch may use.
+
+        The rows do not depend on how many there are (`OMP_NUM_THREADS` bounds them); a GPU draws one block at a time.
+        """
+        together = max(torch.get_num_threads() // self.threads, 1) if self._device.type == "cpu" else 1
+        return in_order(lambda index: self.block(index, seed=seed, request=request), numbers, together)
 
     def check_room(self, rows: int) -> None:
         """InputError where a key of the rules has fewer different values than there are `rows`."""

@@ -7,9 +7,10 @@ import json
 import pandas as pd
 import pyarrow as pa
 import pytest
+import torch
 from tables import people
 
-from synth import Synthesizer
+from synth import Synthesizer, models, requests
 from synth.errors import ConfigError, FormatError, InputError
 
 
@@ -34,6 +35,21 @@ def test_the_same_seed_gives_the_same_rows_and_another_seed_others(fitted):
     pd.testing.assert_frame_equal(fitted.sample(50, seed=3), fitted.sample(50, seed=3))
     pd.testing.assert_frame_equal(fitted.sample(50, seed=3), fitted.sample(90, seed=3).head(50))
     assert not fitted.sample(50, seed=3).equals(fitted.sample(50, seed=4))
+
+
+@pytest.mark.parametrize("family", models.available())
+def test_the_rows_do_not_depend_on_how_many_processors_draw_them(family, monkeypatch):
+    monkeypatch.setattr(requests, "BLOCK", 64)
+    model = Synthesizer(family, epochs=1).fit(people(120))
+    before = torch.get_num_threads()
+    samples = []
+    try:
+        for count in (1, 3):
+            torch.set_num_threads(count)
+            samples.append(model.sample_table(600))
+    finally:
+        torch.set_num_threads(before)
+    assert samples[0].equals(samples[1])
 
 
 def test_two_fits_give_the_same_bytes(tmp_path):
