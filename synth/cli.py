@@ -82,7 +82,6 @@ def fit(
     threads: Annotated[int, typer.Option(min=1, help="Processor threads; more are quicker on large data")] = 1,
 ) -> None:
     """Fit a model on DATA; an interrupted fit goes on where it stopped when it is called again."""
-    from synth.config import load_rules
     from synth.sources import open_table
     from synth.storage import check_replaceable, remove
     from synth.synthesizer import FILES, Synthesizer
@@ -92,16 +91,15 @@ def fit(
         model, seed=seed, device=device, max_minutes=max_minutes, max_rows=max_rows, threads=threads, **config
     )
     check_replaceable(out, *FILES)
-    declared = () if rules is None else load_rules(rules)
+    declared = _declared(rules, rare_values)
     rows = open_table(data, table=table)
     checkpoint = out.with_name(f".{out.name}.checkpoint")
     with progress("fit", synthesizer.epochs) as advance:
         synthesizer.fit(
             rows,
             target=target,
-            rules=declared,
             checkpoint=checkpoint,
-            **_rare(rare_values),
+            **declared,
             on_epoch=lambda epoch: advance(epoch.number, f"loss {epoch.train_loss:.4f}"),
         )
     synthesizer.save(out)
@@ -332,14 +330,16 @@ def models() -> None:
 
 
 def _detect(table: Any, target: str | None, rules: Path | None = None, rare_values: int | None = None) -> Schema:
-    from synth.config import load_rules
     from synth.detection import detect
 
-    return detect(table, target=target, rules=() if rules is None else load_rules(rules), **_rare(rare_values))
+    return detect(table, target=target, **_declared(rules, rare_values))
 
 
-def _rare(rare_values: int | None) -> dict[str, Any]:
-    return {} if rare_values is None else {"rare_values": rare_values}
+def _declared(rules: Path | None, rare_values: int | None) -> dict[str, Any]:
+    from synth.config import load_rules
+
+    found: dict[str, Any] = {} if rules is None else {"rules": load_rules(rules)}
+    return found if rare_values is None else {**found, "rare_values": rare_values}
 
 
 def _tables(

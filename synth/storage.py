@@ -111,7 +111,8 @@ def read_parquet(path: str | Path, columns: list[str] | None = None) -> pa.Table
     """Read a Parquet file, or the parts of a directory in order, as one table in the types it was written from."""
     files = parquet_files(path)
     try:
-        return pa.concat_tables([restored(pq.read_table(file, columns=columns), written(file)) for file in files])
+        parts = [restored(pq.read_table(file, columns=columns), written(pq.read_metadata(file))) for file in files]
+        return pa.concat_tables(parts)
     except pa.ArrowInvalid as error:
         raise InputError(f"{path}: not a Parquet file ({str(error).splitlines()[0]})") from None
 
@@ -157,9 +158,9 @@ def restored(table: pa.Table, schema: pa.Schema) -> pa.Table:
     return table.replace_schema_metadata(metadata or None)
 
 
-def written(file: Path) -> pa.Schema:
+def written(footer: pq.FileMetaData) -> pa.Schema:
     """The Arrow schema that a Parquet file was written from; an empty one where the writer did not say."""
-    packed = (pq.read_metadata(file).metadata or {}).get(b"ARROW:schema")
+    packed = (footer.metadata or {}).get(b"ARROW:schema")
     return pa.ipc.read_schema(pa.py_buffer(base64.b64decode(packed))) if packed else pa.schema([])
 
 

@@ -40,10 +40,11 @@ class Stored:
         """A Parquet file or a folder of parts; InputError where there is none or the parts differ."""
         files = parquet_files(path)
         with _reading(path):
-            schemas = [restored(pq.read_schema(file).empty_table(), written(file)).schema for file in files]
-            counts = [pq.read_metadata(file).num_rows for file in files]
+            footers = [pq.read_metadata(file) for file in files]
+            schemas = [restored(one.schema.to_arrow_schema().empty_table(), written(one)).schema for one in footers]
         if not all(schema.equals(schemas[0]) for schema in schemas):
             raise InputError(f"{path}: its Parquet files have different columns; they must have the same")
+        counts = [footer.num_rows for footer in footers]
         return cls(tuple(zip(files, counts, strict=True)), schemas[0])
 
     @property
@@ -66,7 +67,8 @@ class Stored:
         chunks: list[pa.Array] = []
         for file, start, count in self._parts():
             with _reading(file):
-                table = restored(pq.ParquetFile(file).read(columns=[name]), written(file))
+                parquet = pq.ParquetFile(file)
+                table = restored(parquet.read(columns=[name]), written(parquet.metadata))
             rows = self._within(start, count)
             column = table.column(name)
             chunks += (column if rows is None else column.take(rows)).chunks
@@ -75,9 +77,10 @@ class Stored:
     def blocks(self) -> Iterator[pa.Table]:
         """All rows in order, at most BLOCK at a time; dictionaries differ between blocks."""
         for file, start, _ in self._parts():
-            schema = written(file)
             with _reading(file):
-                for batch in pq.ParquetFile(file).iter_batches(batch_size=BLOCK):
+                parquet = pq.ParquetFile(file)
+                schema = written(parquet.metadata)
+                for batch in parquet.iter_batches(batch_size=BLOCK):
                     table = restored(pa.Table.from_batches([batch]), schema)
                     rows = self._within(start, table.num_rows)
                     start += table.num_rows

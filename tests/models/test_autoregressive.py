@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 import pytest
 import torch
@@ -12,21 +10,22 @@ from synth.layout import TableLayout
 from synth.models.autoregressive import Config, Model
 from synth.nets.columns import draw
 from synth.training import train
-from tests.models.toys import nominal, numeric, shares, toy, toy_layout
+from tests.models.toys import (
+    COPY_ENTROPY,
+    cells,
+    check_follows,
+    coin_and_copy,
+    moved,
+    nominal,
+    numeric,
+    shares,
+    toy,
+    toy_layout,
+)
 
 
 def model_of(layout: TableLayout, *, noise: float = 0.0, **config) -> Model:
-    """A model whose weights are moved off their start by Gaussian noise, so that columns depend on each other."""
-    generator = torch.Generator().manual_seed(0)
-    model = Model(Config(**config), layout, generator).eval()
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter += noise * torch.randn(parameter.shape, generator=generator)
-    return model
-
-
-def cells(layout: TableLayout) -> torch.Tensor:
-    return torch.tensor(list(itertools.product(*(range(K) for K in layout.cardinalities))))
+    return moved("autoregressive", layout, noise, **config)
 
 
 @pytest.mark.parametrize("smooth_from", [0, 100])
@@ -44,17 +43,9 @@ def test_probabilities_of_all_cells_sum_to_one(smooth_from):
 def test_samples_follow_the_likelihood():
     layout = TableLayout((nominal("a", [0.5, 0.5]), numeric("b", [0.2] * 5), nominal("c", [0.25] * 4)))
     model = model_of(layout, noise=0.1, smooth_from=0)
-    every = cells(layout)
     with torch.no_grad():
-        expected = model.log_prob({"tokens": every}).exp().numpy()
-    n = 100_000
-    tokens = model.sample(n, torch.Generator().manual_seed(1))["tokens"].numpy()
-    seen = shares(np.ravel_multi_index(tuple(tokens.T), layout.cardinalities), len(every))
-    usual = n * expected > 5
-    chi_square = n * ((seen - expected)[usual] ** 2 / expected[usual]).sum()
-    assert usual.sum() > 10
-    assert expected[usual].max() > 3 * expected[usual].min()
-    assert chi_square < usual.sum() + 5 * np.sqrt(2 * usual.sum())
+        expected = model.log_prob({"tokens": cells(layout)}).exp().numpy()
+    check_follows(model, expected)
 
 
 def test_an_untrained_model_is_that_of_independent_columns():
@@ -67,21 +58,14 @@ def test_an_untrained_model_is_that_of_independent_columns():
 
 
 def test_the_likelihood_of_new_rows_comes_near_the_entropy():
-    """A fair coin and its copy, flipped in one row of ten: ln 2 + H(.1) = 1.018 nats."""
     rng = np.random.default_rng(0)
-
-    def rows(n: int) -> np.ndarray:
-        coin = rng.integers(0, 2, n)
-        return np.stack([coin, coin ^ (rng.random(n) < 0.1)], axis=1)
-
-    tokens = rows(4000)
+    tokens = coin_and_copy(4000, rng)
     layout = TableLayout(tuple(nominal(str(d), shares(tokens[:, d], 2)) for d in range(2)))
     model = Model(Config(epochs=6), layout, torch.Generator().manual_seed(0))
     train(model, {"tokens": tokens}, seed=0, device=torch.device("cpu"))
     with torch.no_grad():
-        nats = -model.log_prob({"tokens": torch.from_numpy(rows(20_000))}).mean().item()
-    entropy = np.log(2) - 0.1 * np.log(0.1) - 0.9 * np.log(0.9)
-    assert nats == pytest.approx(entropy, abs=0.015)
+        nats = -model.log_prob({"tokens": torch.from_numpy(coin_and_copy(20_000, rng))}).mean().item()
+    assert nats == pytest.approx(COPY_ENTROPY, abs=0.015)
 
 
 def test_draw_inverts_the_distribution_function():

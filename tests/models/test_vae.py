@@ -9,19 +9,13 @@ import torch
 from synth.layout import TableLayout
 from synth.models.vae import Config, Model
 from synth.training import train
-from tests.models.toys import nominal, numeric, shares, toy, toy_layout
+from tests.models.toys import COPY_ENTROPY, coin_and_copy, moved, nominal, numeric, shares, toy, toy_layout
 
 SMALL = {"latent": 4, "width": 32, "prior_width": 32}
 
 
 def model_of(layout: TableLayout, *, noise: float = 0.0, **config) -> Model:
-    """A model whose weights are moved off their start by Gaussian noise."""
-    generator = torch.Generator().manual_seed(0)
-    model = Model(Config(**{**SMALL, **config}), layout, generator).eval()
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter += noise * torch.randn(parameter.shape, generator=generator)
-    return model
+    return moved("vae", layout, noise, **{**SMALL, **config})
 
 
 def grid(points: torch.Tensor) -> torch.Tensor:
@@ -69,21 +63,14 @@ def test_the_bound_of_a_standard_normal_prior_is_known():
 
 
 def test_the_bound_of_new_rows_comes_near_the_entropy():
-    """A fair coin and its copy, flipped in one row of ten: ln 2 + H(.1) = 1.018 nats."""
     rng = np.random.default_rng(0)
-
-    def rows(n: int) -> np.ndarray:
-        coin = rng.integers(0, 2, n)
-        return np.stack([coin, coin ^ (rng.random(n) < 0.1)], axis=1)
-
-    tokens = rows(4000)
+    tokens = coin_and_copy(4000, rng)
     layout = TableLayout(tuple(nominal(str(d), shares(tokens[:, d], 2)) for d in range(2)))
     model = model_of(layout, epochs=20, beta=1.0)
     train(model, {"tokens": tokens}, seed=0, device=torch.device("cpu"))
     with torch.no_grad():
-        nats = sum(model.bound(torch.from_numpy(rows(20_000)), torch.Generator().manual_seed(0))).item()
-    entropy = np.log(2) - 0.1 * np.log(0.1) - 0.9 * np.log(0.9)
-    assert entropy - 0.01 < nats < entropy + 0.1
+        nats = sum(model.bound(torch.from_numpy(coin_and_copy(20_000, rng)), torch.Generator().manual_seed(0))).item()
+    assert COPY_ENTROPY - 0.01 < nats < COPY_ENTROPY + 0.1
 
 
 def test_the_same_generator_gives_the_same_rows_across_inner_blocks():

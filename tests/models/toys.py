@@ -1,11 +1,17 @@
-"""Layouts made by hand, and a small table whose distribution is known."""
+"""Layouts and models made by hand, and small tables whose distribution is known."""
 
 from __future__ import annotations
 
+import itertools
+from typing import Any
+
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from synth import models
 from synth.layout import ColumnLayout, TableLayout
+from synth.models.base import GenerativeModel
 
 
 def nominal(name: str, frequency: list[float] | NDArray) -> ColumnLayout:
@@ -68,3 +74,39 @@ def joint(tokens: NDArray) -> NDArray:
 def distance(one: NDArray, other: NDArray) -> float:
     """Total variation between the joint cells of two samples of `toy`, 0 to 1."""
     return float(np.abs(joint(one) - joint(other)).sum() / 2)
+
+
+COPY_ENTROPY = np.log(2) - 0.1 * np.log(0.1) - 0.9 * np.log(0.9)  # of `coin_and_copy`, 1.018 nats
+
+
+def coin_and_copy(rows: int, rng: np.random.Generator) -> NDArray:
+    """(rows, 2) tokens: a fair coin and its copy, flipped in one row of ten."""
+    coin = rng.integers(0, 2, rows)
+    return np.stack([coin, coin ^ (rng.random(rows) < 0.1)], axis=1)
+
+
+def moved(family: str, layout: TableLayout, noise: float, **config: Any) -> GenerativeModel:
+    """A model whose weights are moved off their start by Gaussian noise, so that columns depend on each other."""
+    kind, generator = models.family(family), torch.Generator().manual_seed(0)
+    model: GenerativeModel = kind.Model(kind.Config(**config), layout, generator).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += noise * torch.randn(parameter.shape, generator=generator)
+    return model
+
+
+def cells(layout: TableLayout) -> torch.Tensor:
+    """(prod K, D) int64: every row of tokens that there can be."""
+    return torch.tensor(list(itertools.product(*(range(K) for K in layout.cardinalities))))
+
+
+def check_follows(model: GenerativeModel, expected: NDArray) -> None:
+    """Samples fall into `cells` with the probabilities expected, (prod K,), by Pearson's chi-square at 5 sigma."""
+    n = 100_000
+    tokens = model.sample(n, torch.Generator().manual_seed(1))["tokens"].numpy()
+    seen = shares(np.ravel_multi_index(tuple(tokens.T), model.layout.cardinalities), len(expected))
+    usual = n * expected > 5
+    assert usual.sum() > 10
+    assert expected[usual].max() > 3 * expected[usual].min()
+    chi_square = n * ((seen - expected)[usual] ** 2 / expected[usual]).sum()
+    assert chi_square < usual.sum() + 5 * np.sqrt(2 * usual.sum())

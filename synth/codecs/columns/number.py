@@ -168,11 +168,9 @@ def to_line(array: pa.Array, decimals: int | None) -> Line:
     if pa.types.is_decimal(array.type):
         scale = array.type.scale
         found = _words(array)
-        return (
-            found
-            if found is not None
-            else narrow(np.array([int(value.scaleb(scale, WIDE)) for value in array.to_pylist()], dtype=object))
-        )
+        if found is not None:
+            return found
+        return narrow(np.array([int(value.scaleb(scale, WIDE)) for value in array.to_pylist()], dtype=object))
     if pa.types.is_floating(array.type):
         values: Line = array.cast(pa.float64()).to_numpy(zero_copy_only=False) + 0.0  # -0.0 + 0.0 is 0.0
         if decimals is None:
