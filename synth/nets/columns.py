@@ -52,7 +52,7 @@ class Block(nn.Module):
     def column(self, x: Tensor, d: int) -> Tensor:
         """Column d alone, nothing dropped, x: (B, H)."""
         inside = F.silu(self.inner.column(F.layer_norm(x, x.shape[-1:]), d), inplace=True)
-        return x + self.outer.column(inside, d)
+        return self.outer.column(inside, d).add_(x)
 
 
 class ColumnNetwork(nn.Module):
