@@ -59,7 +59,7 @@ def main(
     share: Annotated[float, typer.Option(min=0.01, max=0.99, help="Of the cells that is removed")] = 0.2,
     train_holes: Annotated[bool, typer.Option(help="The training rows have holes, too")] = False,
     model: Annotated[str, typer.Option(help="family or family:key=value,...")] = "autoregressive",
-    draws: Annotated[int, typer.Option(min=1, help="Whose most frequent category or mean number is taken")] = 50,
+    draws: Annotated[int, typer.Option(min=1, help="Whose most frequent category or mean number is taken")] = 200,
     imputers: Annotated[list[str] | None, typer.Option("--imputer", help="Only this one besides the family")] = None,
     seed: int = 0,
 ) -> None:

@@ -227,10 +227,9 @@ class Synthesizer:
     def blocks(self, numbers: range, *, seed: int | None = None, request: Request | None = None) -> Iterator[pa.Table]:
         """`block` of each number, in order, drawn side by side on the processors that torch may use.
 
-        The rows do not depend on how many there are (`OMP_NUM_THREADS` bounds them); a GPU draws one block at a time.
+        The rows do not depend on how many there are (`OMP_NUM_THREADS` bounds them).
         """
-        together = max(torch.get_num_threads() // self.threads, 1) if self._device.type == "cpu" else 1
-        return in_order(lambda index: self.block(index, seed=seed, request=request), numbers, together)
+        return in_order(lambda index: self.block(index, seed=seed, request=request), numbers, self._together)
 
     def check_room(self, rows: int) -> None:
         """InputError where a key of the rules has fewer different values than there are `rows`."""
@@ -296,14 +295,17 @@ class Synthesizer:
         table = restore(self._table(data), self._fitted().schema_)
         self._check_conditional()
         root = self.seed if seed is None else seed
-        filled = [table.slice(0, 0)]
         step = max(KEPT_BLOCK // draws, 1)
-        for index, start in enumerate(range(0, table.num_rows, step)):
-            rows = table.slice(start, step)
-            numbers = range(start * draws, (start + rows.num_rows) * draws)
+
+        def filled(index: int) -> pa.Table:
+            rows = table.slice(index * step, step)
+            first = index * step * draws
+            numbers = range(first, first + rows.num_rows * draws)
             drawn = self._draw(numbers, [root, index], observed(self.codec_, rows, draws))
-            filled.append(fill(rows, drawn, draws))
-        return to_pandas(pa.concat_tables(filled))
+            return fill(rows, drawn, draws)
+
+        blocks = in_order(filled, range(-(-table.num_rows // step)), self._together)
+        return to_pandas(pa.concat_tables([table.slice(0, 0), *blocks]))
 
     def _table(self, data: pd.DataFrame | AnyTable) -> AnyTable:
         return data if isinstance(data, pa.Table | Stored) else from_pandas(data)
@@ -312,6 +314,11 @@ class Synthesizer:
         if not self.model_.conditional:
             able = [name for name in models.available() if models.family(name).Model.conditional]
             raise ConfigError(f"the family {self.model!r} cannot keep conditions; these can: {', '.join(able)}")
+
+    @property
+    def _together(self) -> int:
+        """Blocks of rows that are drawn side by side: as many as torch has processors for, one at a time on a GPU."""
+        return max(torch.get_num_threads() // self.threads, 1) if self._device.type == "cpu" else 1
 
     @property
     def _device(self) -> torch.device:
