@@ -50,12 +50,14 @@ def write_samples(
     """
     _check(rows, shards)
     check_replaceable(out, "part-*.parquet")
+    request = request or synthesizer.request()
+    blocks = _blocks(synthesizer, rows, seed, request, shard_blocks(rows, 0, 1, request.block))
     with replacing(out) as temporary:
         temporary.mkdir()
         done = 0
         for shard in range(shards):
-            part = temporary / part_name(shard, shards)
-            for count in _write(synthesizer, rows, part, seed, shard, shards, request):
+            part = islice(blocks, len(shard_blocks(rows, shard, shards, request.block)))
+            for count in _write(synthesizer, part, temporary / part_name(shard, shards), seed, request):
                 done += count
                 if on_rows is not None:
                     on_rows(done)
@@ -76,9 +78,11 @@ def write_shard(
     _check(rows, shards)
     if not 0 <= shard < shards:
         raise InputError(f"shard: expected 0 to {shards - 1} of {shards}, found {shard}")
+    request = request or synthesizer.request()
+    blocks = _blocks(synthesizer, rows, seed, request, shard_blocks(rows, shard, shards, request.block))
     with replacing(out) as temporary:
         done = 0
-        for count in _write(synthesizer, rows, temporary, seed, shard, shards, request):
+        for count in _write(synthesizer, blocks, temporary, seed, request):
             done += count
             if on_rows is not None:
                 on_rows(done)
@@ -91,17 +95,19 @@ def _check(rows: int, shards: int) -> None:
         raise InputError(f"shards: expected 1 or more, found {shards}")
 
 
-def _write(
-    synthesizer: Synthesizer,
-    rows: int,
-    path: Path,
-    seed: int | None,
-    shard: int,
-    shards: int,
-    request: Request | None,
-) -> Iterator[int]:
-    request = request or synthesizer.request()
+def _blocks(
+    synthesizer: Synthesizer, rows: int, seed: int | None, request: Request, numbers: range
+) -> Iterator[pa.Table]:
+    """Blocks of these numbers, the last of a sample cut to its `rows`."""
     synthesizer.check_room(rows)
+    drawn = synthesizer.blocks(numbers, seed=seed, request=request)
+    return (block.slice(0, rows - number * request.block) for number, block in zip(numbers, drawn, strict=True))
+
+
+def _write(
+    synthesizer: Synthesizer, blocks: Iterator[pa.Table], path: Path, seed: int | None, request: Request
+) -> Iterator[int]:
+    """Write the blocks to one file; the number of rows of each row group, once it is there."""
     schema = synthesizer.schema_.arrow_schema
     facts = {
         "synthetic": "true",
@@ -116,12 +122,8 @@ def _write(
         **dictionaries(synthesizer.codec_.empty()),
         **{key.encode(): value.encode() for key, value in facts.items()},
     }
-    numbers = shard_blocks(rows, shard, shards, request.block)
-    blocks = synthesizer.blocks(numbers, seed=seed, request=request)
     with pq.ParquetWriter(path, schema.with_metadata(metadata), compression="zstd") as writer:
-        left = min(rows, numbers.stop * request.block) - numbers.start * request.block
         while group := list(islice(blocks, ROW_GROUP)):
-            table = pa.concat_tables(group).slice(0, left)
-            left -= table.num_rows
+            table = pa.concat_tables(group)
             writer.write_table(table.replace_schema_metadata(metadata))
             yield table.num_rows
