@@ -75,7 +75,7 @@ class Model(GenerativeModel):
         self.register_buffer("positioned", torch.tensor(positioned, dtype=torch.long), persistent=False)
         self.slots = {d: i for i, d in enumerate(positioned)}
 
-        self.embedding = token_vectors(rows, width if D else 0, 2, generator)
+        self.embedding = token_vectors(rows, width, 2, generator)
         self.position = ColumnLinear(len(positioned), self.features.shape[1], width, 1.0, generator)
         self.network = ColumnNetwork(D, width, width, config.blocks, generator)
         groups = group_heads(layout, config.cosines, config.smooth_from)

@@ -117,17 +117,13 @@ class Model(GenerativeModel):
     def _held(self, n: int, generator: torch.Generator) -> dict[str, Tensor]:
         """Rows of the store, and on the way to a neighbour where there are neighbours."""
         device = self.held_tokens.device
-
-        def draw(*shape: int) -> Tensor:
-            return rand(shape, generator, device)
-
-        rows = (draw(n) * len(self.held_tokens)).long()
+        rows = (rand((n,), generator, device) * len(self.held_tokens)).long()
         tokens, places = self.held_tokens[rows].long(), self.held_places[rows]
         if self.config.kind == "bootstrap":
             return {"tokens": tokens, "places": places}
         k = self.neighbours.shape[1]
-        others = self.neighbours[rows, (draw(n) * k).long()].long()
-        way = draw(n, 1)
+        others = self.neighbours[rows, (rand((n,), generator, device) * k).long()].long()
+        way = rand((n, 1), generator, device)
         return self._between(
             (tokens, places), (self.held_tokens[others].long(), self.held_places[others]), way, generator
         )

@@ -123,10 +123,6 @@ class Model(GenerativeModel):
     def _draw(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """(n, C) normal values and (n, Q) tokens."""
         device = self.embedding.device
-
-        def uniform(*shape: int) -> Tensor:
-            return rand(shape, generator, device)
-
         x = randn((n, len(self.ranks.columns)), generator, device)
         categories = self.hidden.expand(n, -1).clone()
         times = torch.linspace(1, 0, self.config.evaluations + 1).tolist()
@@ -136,9 +132,9 @@ class Model(GenerativeModel):
             slope = velocity if before is None else 1.5 * velocity - 0.5 * before
             x = x + slope * (then - now) * (math.pi / 2)
             before = velocity
-            reveal = uniform(n, len(logits)) < (now - then) / now
+            reveal = rand((n, len(logits)), generator, device) < (now - then) / now
             for q, found in enumerate(logits):
-                drawn = draw(found, uniform(n))
+                drawn = draw(found, rand((n,), generator, device))
                 hidden = categories[:, q] == self.hidden[q]
                 categories[:, q] = torch.where(hidden & reveal[:, q], drawn, categories[:, q])
         return x, categories

@@ -65,7 +65,7 @@ class Model(GenerativeModel):
         self.register_buffer("offsets", offsets, persistent=False)  # (D,)
         self.register_buffer("rows", rows, persistent=False)  # (sum K,)
 
-        self.embedding = token_vectors(rows, width if D else 0, 2, generator)
+        self.embedding = token_vectors(rows, width, 2, generator)
         C = len(self.ranks.columns)
         self.position = ColumnLinear(C, 1 + 2 * config.waves, width, 1.0, generator)
         self.network = ColumnNetwork(D, width, width, config.blocks, generator)

@@ -157,8 +157,12 @@ def token_rows(layout: TableLayout, embedded: Sequence[NDArray[np.bool_]]) -> tu
 
 
 def token_vectors(rows: Tensor, width: int, divisor: float, generator: torch.Generator) -> nn.Parameter:
-    """The embedding that `token_rows` numbers, (E, H): row 0 zero, the others drawn normal and divided by `divisor`."""
-    weight = torch.randn((int(rows.max()) + 1 if len(rows) else 1, width), generator=generator) / divisor
+    """The embedding that `token_rows` numbers, (E, H): row 0 zero, the others drawn normal and divided by `divisor`.
+
+    A table without columns has nothing to learn: (1, 0).
+    """
+    size = (int(rows.max()) + 1, width) if len(rows) else (1, 0)
+    weight = torch.randn(size, generator=generator) / divisor
     weight[0] = 0
     return nn.Parameter(weight)
 
