@@ -5,26 +5,28 @@ from __future__ import annotations
 from synth.card import CardInfo
 from synth.config import load_params
 from synth.console import PathOption, stage
+from synth.description import read_fitted
 from synth.gate import Verdict
 from synth.release import provenance, release
-from synth.schema import Schema
 from synth.storage import read_json
 
 
 def main(run: str, prepared: PathOption, build: PathOption, report: PathOption, out: PathOption) -> None:
     """Write the release folder; exit 1 with the reasons where the gate was not passed."""
     params = load_params()
+    fitted = read_fitted(build / "model")
     facts = provenance(
         sources=read_json(prepared / "source.json")["sha256"],
         seed=params.seed,
         params=params.of_run(run),
-        model=params.run(run).model,
+        model=fitted.model,
+        source_rows=fitted.source_rows,
     )
     dataset = params.dataset(params.run(run).dataset)
     release(
         out,
         samples=build / "samples",
-        schema=Schema.load(prepared / "schema.json"),
+        schema=fitted.schema,
         verdict=Verdict.from_dict(read_json(build / "verdict.json")),
         metrics=read_json(build / "measurements.json"),
         lift=read_json(build / "lift.json"),

@@ -13,7 +13,6 @@ from ruamel.yaml import YAML
 
 from synth.gate import Verdict
 from synth.schema import Schema
-from synth.stored import learnt_rows
 
 SIZES = ("1K", "10K", "100K", "1M", "10M", "100M", "1B", "10B", "100B", "1T")  # 10^3 and on
 # The names that Hugging Face knows of the licences that data have; every other is called "other".
@@ -164,10 +163,9 @@ def _source(info: CardInfo, provenance: Mapping[str, Any]) -> Iterator[str]:
 def _making(schema: Schema, provenance: Mapping[str, Any]) -> Iterator[str]:
     if provenance.get("model"):
         yield f"- Model: {_line(str(provenance['model']))}"
-    most = ((provenance.get("params") or {}).get("run") or {}).get("max_rows")
-    learnt = learnt_rows(schema.rows, most, bool(schema.rules))
-    part = "" if learnt == schema.rows else f" of {schema.rows:,}, drawn at random"
-    yield f"- Fitted on {learnt:,} training rows{part}; other real rows were kept from it to measure with"
+    there = provenance.get("source_rows") or schema.rows
+    part = "" if schema.rows == there else f" of {there:,}, drawn at random"
+    yield f"- Fitted on {schema.rows:,} training rows{part}; other real rows were kept from it to measure with"
     if provenance.get("seed") is not None:
         yield f"- Seed: {provenance['seed']}"
     versions = provenance.get("versions") or {}

@@ -15,6 +15,8 @@ from synth.console import application, progress, run
 from synth.errors import ConfigError, InputError
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from synth.evaluation.tables import Tables
     from synth.schema import Schema
 
@@ -48,12 +50,13 @@ def init(
     params: Annotated[Path, typer.Option(help="Configuration to add to")] = Path("params.yaml"),
 ) -> None:
     """Detect the schema of DATA and add a dataset and a run to params.yaml."""
+    from synth.detection import detect
     from synth.models import family
     from synth.project import add_run
     from synth.sources import read_table
 
     family(model)
-    schema = _detect(read_table(data, table=table), target)
+    schema = detect(read_table(data, table=table), target=target)
     added = add_run(params, data, schema=schema, name=name, table=table, model=model)
     for column in schema.columns:
         what = f" ({column.personal.what}, {column.personal.locale})" if column.personal else ""
@@ -217,14 +220,14 @@ def validate(
     docs: Annotated[Path | None, typer.Option(help="Folder for Great Expectations' Data Docs")] = None,
 ) -> None:
     """Check SYNTHETIC against the expectations that follow from the model's schema; exit 1 if one fails."""
+    from synth.description import read_fitted
     from synth.errors import CheckFailed
     from synth.sources import read_table
     from synth.storage import write_json
-    from synth.synthesizer import Synthesizer
     from synth.validation import suite
     from synth.validation import validate as check
 
-    schema = Synthesizer.load(model, device="cpu").schema_
+    schema = read_fitted(model).schema
     result = check(Path(synthetic), suite(schema, None if train is None else read_table(train)), docs)
     if out is not None:
         write_json(out, result)
@@ -248,9 +251,11 @@ def evaluate(
     seed: Seed = 0,
 ) -> None:
     """Measure quality, diversity, privacy and lift of SYNTHETIC beside floors; write metrics.json and report.html."""
+    from synth.detection import detect
     from synth.storage import write_json, write_text
 
-    data = _tables(synthetic, train, test, holdout, target)
+    rows = _rows(synthetic, train, test, holdout)
+    data = _tables(rows, detect(rows["train"], target=target))
     metrics, lift = _measure(data, seed)
     page = _page(data, str(synthetic), metrics, lift)
     write_json(out / "metrics.json", {**metrics, "lift": lift})
@@ -261,35 +266,40 @@ def evaluate(
 @app.command()
 def release(
     synthetic: Synthetic,
+    model: Model,
     train: Train,
     test: Test,
     out: Annotated[Path, typer.Option(help="Release folder to write")],
     holdout: Holdout = None,
-    target: Target = None,
     title: Annotated[str, typer.Option(help="Title on the card")] = "Synthetic dataset",
     licence: Annotated[str, typer.Option(help="Licence of the source data, as an SPDX name")] = "unknown",
-    rules: Rules = None,
-    rare_values: RareValues = None,
     params: Annotated[Path | None, typer.Option(help="params.yaml whose gate is used; a default gate if none")] = None,
     seed: Seed = 0,
 ) -> None:
-    """Validate and measure SYNTHETIC, and release it if the gate is passed; exit 1 with the reason if not."""
+    """Validate and measure what MODEL drew, and release it if the gate is passed; exit 1 with the reason if not."""
     from synth.card import CardInfo
     from synth.config import GATE, load_params
+    from synth.description import read_fitted
     from synth.gate import gate
     from synth.release import provenance
     from synth.release import release as put_out
-    from synth.sources import read_table
     from synth.storage import sha256
     from synth.validation import suite
     from synth.validation import validate as check
 
     bounds = load_params(params).gate if params is not None else GATE
-    data = _tables(synthetic, train, test, holdout, target, rules, rare_values)
-    validation = check(Path(synthetic), suite(data.schema, read_table(train)), None)
+    fitted = read_fitted(model)
+    rows = _rows(synthetic, train, test, holdout)
+    data = _tables(rows, fitted.schema)
+    validation = check(Path(synthetic), suite(fitted.schema, rows["train"]), None)
     metrics, lift = _measure(data, seed)
     verdict = gate(validation, metrics, bounds)
-    facts = provenance(sources={Path(train).name: sha256(train)} if Path(train).is_file() else {}, seed=seed)
+    facts = provenance(
+        sources={Path(train).name: sha256(train)} if Path(train).is_file() else {},
+        seed=seed,
+        model=fitted.model,
+        source_rows=fitted.source_rows,
+    )
     page = _page(data, title, metrics, lift, validation=validation, verdict=verdict.as_dict(), provenance=facts)
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.html"
@@ -297,13 +307,13 @@ def release(
         put_out(
             out,
             samples=Path(synthetic),
-            schema=data.schema,
+            schema=fitted.schema,
             verdict=verdict,
             metrics=metrics,
             lift=lift,
             validation=validation,
             report=report,
-            card_info=CardInfo(name=out.name, title=title, licence=licence, target=target),
+            card_info=CardInfo(name=out.name, title=title, licence=licence, target=fitted.schema.target),
             provenance=facts,
         )
     typer.echo(f"{out}: released")
@@ -329,12 +339,6 @@ def models() -> None:
         typer.echo(f"{name} ({', '.join(module.Model.modalities)}): {first}")
 
 
-def _detect(table: Any, target: str | None, rules: Path | None = None, rare_values: int | None = None) -> Schema:
-    from synth.detection import detect
-
-    return detect(table, target=target, **_declared(rules, rare_values))
-
-
 def _declared(rules: Path | None, rare_values: int | None) -> dict[str, Any]:
     from synth.config import load_rules
 
@@ -342,28 +346,22 @@ def _declared(rules: Path | None, rare_values: int | None) -> dict[str, Any]:
     return found if rare_values is None else {**found, "rare_values": rare_values}
 
 
-def _tables(
-    synthetic: str,
-    train: str,
-    test: str,
-    holdout: str | None,
-    target: str | None,
-    rules: Path | None = None,
-    rare_values: int | None = None,
-) -> Tables:
-    from synth.evaluation.tables import Tables
-    from synth.frames import to_pandas
+def _rows(synthetic: str, train: str, test: str, holdout: str | None) -> dict[str, pa.Table]:
     from synth.sources import read_table
 
     rows = {name: read_table(place) for name, place in (("train", train), ("test", test), ("synthetic", synthetic))}
-    rows["holdout"] = rows["test"] if holdout is None else read_table(holdout)
-    schema = _detect(rows["train"], target, rules, rare_values)
+    return {**rows, "holdout": rows["test"] if holdout is None else read_table(holdout)}
+
+
+def _tables(rows: dict[str, pa.Table], schema: Schema) -> Tables:
+    from synth.evaluation.tables import Tables
+    from synth.frames import to_pandas
+
     for name, table in rows.items():
         missing = [column for column in schema.names if column not in table.column_names]
         if missing:
             raise InputError(f"{name}: column {missing[0]!r} of the training rows is not there")
-    frames = {name: to_pandas(table.select(schema.names)) for name, table in rows.items()}
-    return Tables(schema=schema, **frames)
+    return Tables(schema=schema, **{name: to_pandas(table.select(schema.names)) for name, table in rows.items()})
 
 
 def _measure(data: Tables, seed: int) -> tuple[dict[str, Any], dict[str, Any]]:

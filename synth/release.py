@@ -37,16 +37,23 @@ PACKAGES = ("synth", "torch", "numpy", "pandas", "pyarrow", "scikit-learn", "gre
 
 
 def provenance(
-    *, sources: Mapping[str, str], seed: int, params: Mapping[str, Any] | None = None, model: str | None = None
+    *,
+    sources: Mapping[str, str],
+    seed: int,
+    params: Mapping[str, Any] | None = None,
+    model: str | None = None,
+    source_rows: int | None = None,
 ) -> dict[str, Any]:
     """Where a dataset comes from: digests of the source files, configuration, versions, seed, git revision.
 
-    sources: file name -> sha256. Names no path, user or machine.
+    sources: file name -> sha256. Names no path, user or machine
+    source_rows: training rows that there were; `Schema.rows` of them were learnt from
     """
     return {
         "synthetic": True,
         "sources": dict(sources),
         "model": model,
+        "source_rows": source_rows,
         "seed": seed,
         "params": None if params is None else dict(params),
         "versions": {"python": platform.python_version(), **_versions()},

@@ -23,6 +23,7 @@ from synth.codecs.rules.codec import AnyCodec, RuledCodec, table_codec
 from synth.codecs.table import restore
 from synth.config import first_problem
 from synth.constraints import Rule
+from synth.description import DESCRIPTION, FORMAT_VERSION, read_description
 from synth.detection import detect, detect_again
 from synth.encoded import encode
 from synth.errors import ConfigError, FormatError, InputError, SynthError
@@ -33,7 +34,7 @@ from synth.models.base import GenerativeModel, TrainingConfig
 from synth.ordered import in_order
 from synth.requests import BLOCK, KEPT_BLOCK, Request
 from synth.schema import RARE_VALUES, Schema
-from synth.storage import check_replaceable, read_json, replacing, write_json
+from synth.storage import check_replaceable, replacing, write_json
 from synth.stored import AnyTable, Stored, drawn, learnt_rows
 
 if TYPE_CHECKING:
@@ -41,9 +42,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-FORMAT_VERSION = 1
 WEIGHTS = "model.safetensors"
-DESCRIPTION = "synthesizer.json"
 FILES = (WEIGHTS, DESCRIPTION)  # all that a model directory holds
 DAMAGE = (SafetensorError, pa.ArrowException)
 
@@ -353,13 +352,7 @@ class Synthesizer:
     @classmethod
     def load(cls, path: str | Path, *, device: str = "auto") -> Synthesizer:
         """Read what `save` wrote, on any machine; FormatError where it is damaged or of another version."""
-        place = Path(path)
-        if not place.is_dir():
-            raise InputError(f"{path}: no model directory there")
-        content = read_json(place / DESCRIPTION)
-        found = content.get("format_version") if isinstance(content, dict) else None
-        if found != FORMAT_VERSION:
-            raise FormatError(f"{path}: model format {found!r} is unknown; this version reads {FORMAT_VERSION}")
+        content = read_description(path)
         try:
             synthesizer = cls(
                 content["model"],
@@ -374,7 +367,7 @@ class Synthesizer:
             synthesizer.source_rows_ = content["source_rows"]
             synthesizer.training_ = content["training"]
             synthesizer.model_ = synthesizer._build()
-            synthesizer.model_.load_state_dict(safetensors.torch.load_file(place / WEIGHTS))
+            synthesizer.model_.load_state_dict(safetensors.torch.load_file(Path(path) / WEIGHTS))
         except SynthError:
             raise
         except (LookupError, TypeError, ValueError, RuntimeError, AttributeError, OSError, *DAMAGE) as error:

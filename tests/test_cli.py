@@ -11,6 +11,7 @@ import pytest
 from tables import people
 
 from synth.config import load_params
+from synth.description import read_fitted
 from synth.sources import read_table
 from synth.storage import parquet_files, read_parquet, write_parquet
 
@@ -46,6 +47,8 @@ def test_fit_reads_parquet_from_its_files_and_learns_from_some_rows(desk, tmp_pa
     assert "few: autoregressive, 300 of 500 rows, 1 epochs" in done.stdout, done.stderr
     model = json.loads((tmp_path / "few/synthesizer.json").read_text())
     assert (model["max_rows"], model["source_rows"], model["schema"]["rows"]) == (300, 500, 300)
+    fitted = read_fitted(tmp_path / "few")
+    assert (fitted.model, fitted.source_rows, fitted.schema.rows) == ("autoregressive", 500, 300)
 
 
 def test_a_family_without_steps_is_fitted_and_sampled(desk):
@@ -98,16 +101,20 @@ def test_validate_evaluate_release_and_verify(desk):
     done = synth("validate", "small", "--model", "model", "--out", "v.json", cwd=desk)
     assert done.returncode == 0, done.stderr
     assert json.loads((desk / "v.json").read_text())["success"]
-    real = ("--train", "train.csv", "--test", "test.csv", "--target", "churned")
-    done = synth("evaluate", "small", *real, "--out", "figures", cwd=desk)
+    real = ("--train", "train.csv", "--test", "test.csv")
+    made = ("--model", "model", *real)
+    done = synth("evaluate", "small", *real, "--target", "churned", "--out", "figures", cwd=desk)
     assert done.returncode == 0, done.stderr
     figures = json.loads((desk / "figures/metrics.json").read_text())
     assert 0 <= figures["quality"]["shape_error"]["value"] < 0.3
     assert "<html" in (desk / "figures/report.html").read_text()[:500]
     loose = desk / "params.yaml"
     loose.write_text("datasets: {}\nruns: {}\ngate: {quality.shape_error: {max: 0.5}}\n")
-    done = synth("release", "small", *real, "--params", "params.yaml", "--out", "release", cwd=desk)
+    done = synth("release", "small", *made, "--params", "params.yaml", "--out", "release", cwd=desk)
     assert done.returncode == 0, done.stderr
+    released = json.loads((desk / "release/schema.json").read_text())
+    assert released == json.loads((desk / "model/synthesizer.json").read_text())["schema"]
+    assert "- Model: autoregressive\n- Fitted on 500 training rows;" in (desk / "release/README.md").read_text()
     assert synth("verify", "release", cwd=desk).returncode == 0
     part = next((desk / "release/data").glob("*.parquet"))
     raw = bytearray(part.read_bytes())
@@ -117,7 +124,7 @@ def test_validate_evaluate_release_and_verify(desk):
     assert done.returncode == 1
     assert part.name in done.stderr
     loose.write_text("datasets: {}\nruns: {}\ngate: {quality.shape_error: {max: 0.00001}}\n")
-    done = synth("release", "small", *real, "--params", "params.yaml", "--out", "release", cwd=desk)
+    done = synth("release", "small", *made, "--params", "params.yaml", "--out", "release", cwd=desk)
     assert done.returncode == 1
     assert "quality.shape_error" in done.stderr
     assert not (desk / "release").exists()

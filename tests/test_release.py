@@ -288,8 +288,8 @@ def write_card(schema: Schema, info: CardInfo, rows: int = 60, **changes) -> str
 
 
 def test_the_card_says_of_how_many_rows_it_learnt(schema):
-    text = write_card(schema, INFO, provenance={"params": {"run": {"max_rows": 7}}})
-    assert f"- Fitted on 7 training rows of {schema.rows}, drawn at random; other real rows" in text
+    text = write_card(schema, INFO, provenance={"source_rows": 7000})
+    assert f"- Fitted on {schema.rows} training rows of 7,000, drawn at random; other real rows" in text
     assert f"- Fitted on {schema.rows} training rows; other real rows" in write_card(schema, INFO)
 
 

@@ -11,6 +11,7 @@ import torch
 from tables import people
 
 from synth import Synthesizer, models, requests
+from synth.description import read_fitted
 from synth.errors import ConfigError, FormatError, InputError
 
 
@@ -121,15 +122,15 @@ def test_wrong_calls_are_named(fitted, frame, tmp_path):
         Synthesizer.load(tmp_path / "none")
 
 
-@pytest.mark.parametrize("damage", ["version", "weights", "codec", "json"])
+@pytest.mark.parametrize("damage", ["version", "weights", "codec", "schema", "json"])
 def test_a_damaged_model_is_refused(fitted, tmp_path, damage):
     place = tmp_path / "m"
     fitted.save(place)
     description = json.loads((place / "synthesizer.json").read_text())
     if damage == "version":
         description["format_version"] = 99
-    elif damage == "codec":
-        description["codec"] = {}
+    elif damage in ("codec", "schema"):
+        description[damage] = {}
     (place / "synthesizer.json").write_text("{" if damage == "json" else json.dumps(description))
     if damage == "weights":
         raw = (place / "model.safetensors").read_bytes()
@@ -137,6 +138,9 @@ def test_a_damaged_model_is_refused(fitted, tmp_path, damage):
     with pytest.raises(InputError if damage == "json" else FormatError) as caught:
         Synthesizer.load(place)
     assert "\n" not in str(caught.value)
+    if damage == "schema":
+        with pytest.raises(FormatError, match="no schema"):
+            read_fitted(place)
     if damage == "version":
         assert "format 99 is unknown; this version reads 1" in str(caught.value)
 
