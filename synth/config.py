@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from synth.constraints import Rule, parse_rules
-from synth.errors import ConfigError
+from synth.errors import ConfigError, problem_of
 from synth.schema import RARE_VALUES, Kind, Personal
 from synth.storage import read_text
 
@@ -242,7 +242,7 @@ def first_problem(error: ValidationError) -> str:
     place = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
         return f"unknown key {place!r}"
-    message = problem["msg"].removeprefix("Value error, ")
+    message = problem_of(problem)
     return f"{place}: {message}" if place else message
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator, model_validator
 
-from synth.errors import ConfigError
+from synth.errors import ConfigError, problem_of
 
 Number = int | float
 Bound = int | float | str  # numbers, dates as ISO text
@@ -234,7 +234,7 @@ def parse_rules(content: Sequence[Rule | Mapping[str, Any]], origin: str = "rule
         problem = error.errors()[0]
         place, *inner = problem["loc"] or ("?",)
         key = ".".join(map(str, inner[1:]))
-        message = problem["msg"].removeprefix("Value error, ").split("\n")[0]
+        message = problem_of(problem)
         if problem["type"] == "extra_forbidden":
             message, key = f"unknown key {key!r}", ""
         number = int(place) + 1 if isinstance(place, int) else place

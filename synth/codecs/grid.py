@@ -282,10 +282,12 @@ def _place(knots: Line, values: Line) -> NDArray[np.float64]:
         return np.full(len(values), 0.5)
     first, last = (np.searchsorted(knots, values, side=side) for side in ("left", "right"))
     gap = np.clip(last - 1, 0, gaps - 1)
-    low, high = knots[gap].astype(np.float64), knots[gap + 1].astype(np.float64)
-    inside = (values.astype(np.float64) - low) / np.maximum(high - low, np.finfo(np.float64).tiny)
+    low, high = knots[gap], knots[gap + 1]
     if knots.dtype != np.float64:
-        inside = (values - knots[gap] + 0.5).astype(np.float64) / (knots[gap + 1] - knots[gap] + 1).astype(np.float64)
+        inside = (values - low + 0.5).astype(np.float64) / (high - low + 1).astype(np.float64)
+    else:
+        with np.errstate(over="ignore"):  # beyond the last of equal knots: cut to 1 below
+            inside = (values - low) / np.maximum(high - low, np.finfo(np.float64).tiny)
     repeated = last - first > 1  # zero-width gaps between equal knots
     rank = np.where(repeated, (first + last - 1) / 2, gap + np.clip(inside, 0, 1))
     return np.asarray(np.clip(rank / gaps, 0, 1))

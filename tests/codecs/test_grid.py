@@ -104,6 +104,17 @@ def test_the_place_of_a_value_gives_the_value_back(line):
         assert (far <= 1 + 1e-4 * widest).all()
 
 
+@pytest.mark.parametrize("dtype", [np.int64, np.float64])
+def test_the_place_of_a_value_among_equal_knots_is_no_overflow(dtype):
+    line = np.minimum(np.arange(1500) ** 2, 1495**2).astype(dtype)
+    grid = Grid.fit(line, 0)
+    far = np.append(line, [10**15]).astype(dtype)
+    assert any((np.diff(knots) == 0).any() for knots in grid.knots)
+    with np.errstate(all="raise"):
+        places = grid.places(far, grid.encode(far, np.zeros(len(far), dtype=bool)))
+    assert ((places >= 0) & (places <= 1)).all()
+
+
 def test_places_of_a_smooth_column_are_uniform_and_densities_known():
     line = np.random.default_rng(0).normal(size=200_000)
     grid = Grid.fit(line, 0)

@@ -23,6 +23,8 @@ from synth.detection import detect
 from synth.errors import ConfigError, InputError
 from synth.frames import from_pandas
 from synth.schema import Schema
+from synth.storage import write_parquet
+from synth.stored import Stored
 
 
 def inequality(*columns: str, strict: bool = False) -> dict:
@@ -275,6 +277,21 @@ def frame() -> pa.Table:
             "part": [1, 1, 3],
         }
     )
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        [inequality("a", "b", strict=True), inequality("b", "a", strict=True)],
+        [inequality("a", "nowhere")],
+        [{"kind": "sum", "total": "a", "parts": ["b"]}, {"kind": "sum", "total": "a", "parts": ["c"]}],
+    ],
+)
+def test_rules_that_contradict_are_refused_before_a_column_is_read(rules, tmp_path, monkeypatch):
+    write_parquet(tmp_path / "t.parquet", frame())
+    monkeypatch.setattr(Stored, "column", lambda *_: pytest.fail("a column was read"))
+    with pytest.raises(ConfigError):
+        detect(Stored.open(tmp_path / "t.parquet"), rules=rules)
 
 
 @pytest.mark.parametrize(

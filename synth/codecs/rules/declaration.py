@@ -45,10 +45,13 @@ MAKERS = (
 
 
 def rule_kinds(rules: Sequence[Rule], table: pa.Table, kinds: Mapping[str, Kind]) -> dict[str, Kind]:
-    """The kinds that rules ask of columns: of a regular expression and of a single key an identifier."""
+    """The kinds that rules ask of columns: of a regular expression and of a single key an identifier.
+
+    ConfigError, before any column is read, for a rule that contradicts another one or names no column.
+    """
+    _check_declared(rules, table.column_names)
     found: dict[str, Kind] = dict(kinds)
     for rule in rules:
-        _check_names(rule, table.column_names)
         dtype = value_type(table.schema.field(rule.names[0]).type)
         whole = is_text(dtype) or pa.types.is_integer(dtype)
         if isinstance(rule, Regex) or (isinstance(rule, Unique) and len(rule.columns) == 1 and whole):
@@ -79,13 +82,10 @@ def declare(
 
 def check_rules(rules: Sequence[Rule], columns: Columns, types: Types) -> None:
     """ConfigError for the first rule that contradicts another one or the columns."""
+    _check_declared(rules, list(columns))
     for rule in rules:
-        _check_names(rule, list(columns))
         _check_sorts(rule, columns, types)
-    _check_makers(rules)
     _check_bounds(rules, columns, types)
-    groups([rule for rule in rules if isinstance(rule, Inequality)], [])
-    formulas_in_order(rules)
     row_made = {name: rule for rule in rules if isinstance(rule, Unique | Regex) for name in rule.names}
     computed = made_by(rules, (Sum, Ratio))
     for rule in rules:
@@ -140,10 +140,16 @@ def _made(rule: Rule) -> tuple[str, ...]:
     return rule.names[:1] if isinstance(rule, Sum | Ratio) else rule.names
 
 
-def _check_names(rule: Rule, names: Sequence[str]) -> None:
-    for name in rule.names:
-        if name not in names:
-            raise ConfigError(f"rule {rule.title!r}: {name!r} is not a column; there are: {', '.join(names)}")
+def _check_declared(rules: Sequence[Rule], names: Sequence[str]) -> None:
+    """ConfigError for what is wrong whatever the columns hold: one that is not there, one that two rules make, a
+    circle."""
+    for rule in rules:
+        for name in rule.names:
+            if name not in names:
+                raise ConfigError(f"rule {rule.title!r}: {name!r} is not a column; there are: {', '.join(names)}")
+    _check_makers(rules)
+    groups([rule for rule in rules if isinstance(rule, Inequality)], [])
+    formulas_in_order(rules)
 
 
 def _check_sorts(rule: Rule, columns: Columns, types: Types) -> None:
