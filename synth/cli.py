@@ -123,7 +123,8 @@ def sample(
     shards: Annotated[int, typer.Option(min=1, help="Part files of a folder")] = 1,
     shard: Annotated[str | None, typer.Option(help="Only this part, as 0/4; for several workers")] = None,
     where: Annotated[
-        list[str] | None, typer.Option(help="column=value, column=low..high or column=[a, b]; repeatable, all are kept")
+        list[str] | None,
+        typer.Option(help="column=value, low..high or \\[a, b]; repeatable, all are kept"),
     ] = None,
     balance: Annotated[str | None, typer.Option(help="Column of which every value comes equally often")] = None,
     device: Device = "auto",
@@ -131,14 +132,18 @@ def sample(
     """Draw synthetic rows from MODEL to Parquet: the same rows for any number of shards."""
     from synth.conditions import parse
     from synth.sampling import part_name, write_samples, write_shard
-    from synth.storage import check_replaceable
+    from synth.storage import check_file, check_replaceable
     from synth.synthesizer import Synthesizer
 
     only, shards = _shard(shard) if shard is not None else (None, shards)
     if out.suffix == ".parquet" and only is None and shards > 1:
         raise InputError(f"--shards {shards}: a single file {str(out)!r} cannot hold them; give a folder")
-    if only is not None and out.is_dir():
+    if out.suffix == ".parquet":
+        check_file(out)
+    elif only is not None:
         check_replaceable(out, part_name(0, shards).replace("part-00000", "part-*"), ".*.partial")
+    else:
+        check_replaceable(out, "part-*.parquet")
     wanted = _wanted([parse(text) for text in where or []])
     synthesizer = Synthesizer.load(model, device=device)
     request = synthesizer.request(wanted, balance)
@@ -179,9 +184,10 @@ def impute(
     """Fill the nulls of DATA by what MODEL expects given the rest of each row."""
     from synth.frames import from_pandas
     from synth.sources import read_table
-    from synth.storage import write_parquet
+    from synth.storage import check_file, write_parquet
     from synth.synthesizer import Synthesizer
 
+    check_file(out)
     rows = read_table(data, table=table)
     filled = Synthesizer.load(model, device=device).impute(rows, draws=draws, seed=seed)
     write_parquet(out, from_pandas(filled))
@@ -200,9 +206,10 @@ def score(
     import pyarrow as pa
 
     from synth.sources import read_table
-    from synth.storage import write_parquet
+    from synth.storage import check_file, write_parquet
     from synth.synthesizer import Synthesizer
 
+    check_file(out)
     rows = read_table(data, table=table)
     if "log_prob" in rows.column_names:
         raise InputError("column 'log_prob' is there already; rename or drop it")
@@ -223,10 +230,12 @@ def validate(
     from synth.description import read_fitted
     from synth.errors import CheckFailed
     from synth.sources import read_table
-    from synth.storage import write_json
+    from synth.storage import check_file, write_json
     from synth.validation import suite
     from synth.validation import validate as check
 
+    if out is not None:
+        check_file(out)
     schema = read_fitted(model).schema
     result = check(Path(synthetic), suite(schema, None if train is None else read_table(train)), docs)
     if out is not None:
@@ -252,8 +261,10 @@ def evaluate(
 ) -> None:
     """Measure quality, diversity, privacy and lift of SYNTHETIC beside floors; write metrics.json and report.html."""
     from synth.detection import detect
-    from synth.storage import write_json, write_text
+    from synth.storage import check_file, write_json, write_text
 
+    for name in ("metrics.json", "report.html"):
+        check_file(out / name)
     rows = _rows(synthetic, train, test, holdout)
     data = _tables(rows, detect(rows["train"], target=target))
     metrics, lift = _measure(data, seed)
@@ -281,12 +292,13 @@ def release(
     from synth.config import GATE, load_params
     from synth.description import read_fitted
     from synth.gate import gate
-    from synth.release import provenance
+    from synth.release import check_place, provenance
     from synth.release import release as put_out
     from synth.storage import sha256
     from synth.validation import suite
     from synth.validation import validate as check
 
+    check_place(out)
     bounds = load_params(params).gate if params is not None else GATE
     fitted = read_fitted(model)
     rows = _rows(synthetic, train, test, holdout)

@@ -109,7 +109,7 @@ def release(
     A verdict that did not pass raises CheckFailed with its reasons, and removes what an earlier run released
     under the same name. InputError where `out` holds anything but a release: it is left as it is.
     """
-    _check_place(Path(out))
+    check_place(Path(out))
     if not verdict.passed:
         remove(out)
         raise CheckFailed("not released: " + "; ".join(verdict.reasons))
@@ -131,8 +131,8 @@ def release(
         write_text(temporary / CHECKSUMS, "".join(lines))
 
 
-def _check_place(out: Path) -> None:
-    """InputError for a place that cannot be given up: a file, or a folder with something else in it."""
+def check_place(out: Path) -> None:
+    """InputError for a place that a release cannot take: a file, or a folder with something else in it."""
     if out.is_dir() and ((out / CHECKSUMS).is_file() or not any(out.iterdir())):
         return
     if out.exists():

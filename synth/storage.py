@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import os
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -30,8 +31,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
     The block may create a file or a directory under the name it gets. An error or a kill leaves `path` as it was.
     """
     target = Path(path)
-    if target.name in ("", ".."):
-        raise InputError(f"{path}: not a name that an output can have")
+    _check_place(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.partial")
     try:
@@ -48,13 +48,32 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
 
 def check_replaceable(path: str | Path, *patterns: str) -> None:
-    """InputError where `path` is a folder with an entry that matches none of the patterns: it is someone else's."""
+    """InputError where no folder can be written at `path`, or one there has an entry that matches none of the patterns:
+    it is someone else's."""
     place = Path(path)
-    if not place.is_dir():
-        return
-    foreign = sorted(entry.name for entry in place.iterdir() if not any(entry.match(pattern) for pattern in patterns))
+    if place.is_file():
+        raise InputError(f"{path}: a file is there, and a folder is to be written; choose another name")
+    entries = place.iterdir() if place.is_dir() else ()
+    foreign = sorted(entry.name for entry in entries if not any(entry.match(pattern) for pattern in patterns))
     if foreign:
         raise InputError(f"{path}: holds {foreign[0]!r}, which is not replaced; choose a new or empty folder")
+    _check_place(path)
+
+
+def check_file(path: str | Path) -> None:
+    """InputError where no file can be written at `path`."""
+    _check_place(path)
+    if Path(path).is_dir():
+        raise InputError(f"{path}: a folder is there, and a file is to be written; choose another name")
+
+
+def _check_place(path: str | Path) -> None:
+    """InputError where nothing can be written at `path`: no name, or below a file or a folder that is closed."""
+    if Path(path).name in ("", ".."):
+        raise InputError(f"{path}: not a name that an output can have")
+    above = next(folder for folder in Path(path).absolute().parents if folder.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        raise InputError(f"{path}: cannot be written, {above} is {'closed' if above.is_dir() else 'a file'}")
 
 
 def write_text(path: str | Path, text: str) -> None:

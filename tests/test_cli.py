@@ -208,3 +208,37 @@ def test_wrong_usage_is_exit_2_and_writes_nothing(desk, arguments, message):
     assert not (desk / "o").exists()
     assert not (desk / "o.parquet").exists()
     assert (desk / "train.csv").is_file()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "fit none.csv --out taken.csv",
+        "fit none.csv --out taken.csv/model",
+        "fit none.csv --out full",
+        "sample none --rows 5 --out full",
+        "sample none --rows 5 --shard 0/2 --out full",
+        "sample none --rows 5 --out folder.parquet",
+        "impute none.csv --model none --out full",
+        "score none.csv --model none --out full",
+        "validate none.parquet --model none --out full",
+        "evaluate none.parquet --train none.csv --test none.csv --out taken.csv",
+        "release none.parquet --model none --train none.csv --test none.csv --out full",
+    ],
+)
+def test_a_place_that_cannot_be_written_is_refused_before_any_work(command, tmp_path):
+    (tmp_path / "taken.csv").write_text("mine")
+    for name in ("full", "folder.parquet"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "notes.txt").write_text("mine")
+    before = sorted(map(str, tmp_path.rglob("*")))
+    done = synth(*command.split(), cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: {command.split('--out ')[1]}"), done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert sorted(map(str, tmp_path.rglob("*"))) == before
+
+
+def test_the_help_of_where_shows_its_lists():
+    done = synth("sample", "--help", cwd=Path.cwd())
+    assert "[a, b]" in " ".join(done.stdout.split())
