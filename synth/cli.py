@@ -123,15 +123,14 @@ def sample(
     shards: Annotated[int, typer.Option(min=1, help="Part files of a folder")] = 1,
     shard: Annotated[str | None, typer.Option(help="Only this part, as 0/4; for several workers")] = None,
     where: Annotated[
-        list[str] | None,
-        typer.Option(help="column=value, low..high or \\[a, b]; repeatable, all are kept"),
+        list[str] | None, typer.Option(help="column=value, low..high or \\[a, b]; repeatable, all are kept")
     ] = None,
     balance: Annotated[str | None, typer.Option(help="Column of which every value comes equally often")] = None,
     device: Device = "auto",
 ) -> None:
     """Draw synthetic rows from MODEL to Parquet: the same rows for any number of shards."""
     from synth.conditions import parse
-    from synth.sampling import part_name, write_samples, write_shard
+    from synth.sampling import PARTS, part_name, write_samples, write_shard
     from synth.storage import check_file, check_replaceable
     from synth.synthesizer import Synthesizer
 
@@ -143,7 +142,7 @@ def sample(
     elif only is not None:
         check_replaceable(out, part_name(0, shards).replace("part-00000", "part-*"), ".*.partial")
     else:
-        check_replaceable(out, "part-*.parquet")
+        check_replaceable(out, PARTS)
     wanted = _wanted([parse(text) for text in where or []])
     synthesizer = Synthesizer.load(model, device=device)
     request = synthesizer.request(wanted, balance)

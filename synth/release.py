@@ -21,6 +21,7 @@ from synth.gate import Verdict
 from synth.schema import Schema
 from synth.storage import (
     EXPOSED,
+    check_writable,
     parquet_files,
     read_json,
     read_text,
@@ -132,11 +133,11 @@ def release(
 
 
 def check_place(out: Path) -> None:
-    """InputError for a place that a release cannot take: a file, or a folder with something else in it."""
-    if out.is_dir() and ((out / CHECKSUMS).is_file() or not any(out.iterdir())):
-        return
-    if out.exists():
+    """InputError for a place that a release cannot take: a file, a folder with something else in it, or none that
+    can be made."""
+    if out.exists() and not (out.is_dir() and ((out / CHECKSUMS).is_file() or not any(out.iterdir()))):
         raise InputError(f"{out}: holds something else than a release ({CHECKSUMS} is not there); name another folder")
+    check_writable(out)
 
 
 def verify(folder: str | Path) -> None:

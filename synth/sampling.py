@@ -16,10 +16,11 @@ import pyarrow.parquet as pq
 
 from synth.errors import InputError
 from synth.requests import BLOCK, Request
-from synth.storage import EXPOSED, check_replaceable, dictionaries, replacing
+from synth.storage import EXPOSED, check_file, check_replaceable, dictionaries, replacing
 from synth.synthesizer import Synthesizer
 
 ROW_GROUP = 8  # blocks per Parquet row group
+PARTS = "part-*.parquet"  # all that a folder of a sample holds
 
 
 def part_name(shard: int, shards: int) -> str:
@@ -49,7 +50,7 @@ def write_samples(
     on_rows: called with the number of rows written so far
     """
     _check(rows, shards)
-    check_replaceable(out, "part-*.parquet")
+    check_replaceable(out, PARTS)
     request = request or synthesizer.request()
     blocks = _blocks(synthesizer, rows, seed, request, shard_blocks(rows, 0, 1, request.block))
     with replacing(out) as temporary:
@@ -78,6 +79,7 @@ def write_shard(
     _check(rows, shards)
     if not 0 <= shard < shards:
         raise InputError(f"shard: expected 0 to {shards - 1} of {shards}, found {shard}")
+    check_file(out)
     request = request or synthesizer.request()
     blocks = _blocks(synthesizer, rows, seed, request, shard_blocks(rows, shard, shards, request.block))
     with replacing(out) as temporary:

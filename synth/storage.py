@@ -31,7 +31,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
     The block may create a file or a directory under the name it gets. An error or a kill leaves `path` as it was.
     """
     target = Path(path)
-    _check_place(path)
+    check_writable(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.partial")
     try:
@@ -57,17 +57,17 @@ def check_replaceable(path: str | Path, *patterns: str) -> None:
     foreign = sorted(entry.name for entry in entries if not any(entry.match(pattern) for pattern in patterns))
     if foreign:
         raise InputError(f"{path}: holds {foreign[0]!r}, which is not replaced; choose a new or empty folder")
-    _check_place(path)
+    check_writable(path)
 
 
 def check_file(path: str | Path) -> None:
     """InputError where no file can be written at `path`."""
-    _check_place(path)
+    check_writable(path)
     if Path(path).is_dir():
         raise InputError(f"{path}: a folder is there, and a file is to be written; choose another name")
 
 
-def _check_place(path: str | Path) -> None:
+def check_writable(path: str | Path) -> None:
     """InputError where nothing can be written at `path`: no name, or below a file or a folder that is closed."""
     if Path(path).name in ("", ".."):
         raise InputError(f"{path}: not a name that an output can have")

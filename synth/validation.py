@@ -47,10 +47,13 @@ def validate(samples: str | Path, suite: Mapping[str, Any], docs: str | Path | N
     docs: folder to write Great Expectations' Data Docs to; they are for looking at and hold the time of the run
     Returns JSON without times or random ids: `success`, `rows`, `critical_failures` and `warnings` (a line each), and
     `expectations`, each with `expectation`, `columns`, `severity`, `success` and what was `observed`. Columns are read
-    a few at a time. InputError where there is no Parquet, FormatError where `suite` is none.
+    a few at a time. InputError where there is no Parquet or `docs` holds something else, FormatError where `suite` is
+    none.
     """
     if not {"expectations", "meta"} <= set(suite) or "columns" not in suite["meta"]:
         raise FormatError("not a suite of this project: it has no expectations or no meta.columns")
+    if docs is not None:
+        check_replaceable(docs, *DOCS)
     files = parquet_files(samples)
     try:
         schemas, rows = [pq.read_schema(file) for file in files], sum(pq.read_metadata(file).num_rows for file in files)
@@ -318,7 +321,6 @@ def _write_docs(gx: Any, suite: Mapping[str, Any], results: list[dict[str, Any]]
         "meta": {},
         "id": None,
     }
-    check_replaceable(docs, *DOCS)
     with replacing(docs) as temporary:
         context = _context(gx)
         site = {"class_name": "SiteBuilder", "show_how_to_buttons": False}

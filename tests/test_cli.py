@@ -224,6 +224,7 @@ def test_wrong_usage_is_exit_2_and_writes_nothing(desk, arguments, message):
         "validate none.parquet --model none --out full",
         "evaluate none.parquet --train none.csv --test none.csv --out taken.csv",
         "release none.parquet --model none --train none.csv --test none.csv --out full",
+        "release none.parquet --model none --train none.csv --test none.csv --out taken.csv/release",
     ],
 )
 def test_a_place_that_cannot_be_written_is_refused_before_any_work(command, tmp_path):

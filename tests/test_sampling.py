@@ -86,6 +86,13 @@ def test_wrong_numbers_are_named(fitted, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_shard_where_a_folder_is_is_refused_before_a_row_is_drawn(fitted, tmp_path, monkeypatch):
+    monkeypatch.setattr(type(fitted), "block", lambda *_, **__: pytest.fail("rows were drawn"))
+    with pytest.raises(InputError, match="a folder is there"):
+        write_shard(fitted, 5, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_memory_is_flat_in_the_number_of_rows(fitted, tmp_path):
     fitted.save(tmp_path / "m")
     script = (

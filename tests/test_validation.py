@@ -211,6 +211,12 @@ def test_a_column_that_is_not_there_or_cannot_be_read_fails_all_that_is_expected
     assert any("double" in line or "int64" in line for line in result["critical_failures"])
 
 
+def test_docs_where_something_else_is_are_refused_before_a_row_is_read(expected, tmp_path):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(InputError, match="which is not replaced"):
+        validate(tmp_path / "none.parquet", expected, tmp_path)
+
+
 def test_every_part_file_is_looked_at(expected, tmp_path):
     few = narrowed(expected, "whole", "price")
     table = TABLE.select(["whole", "price"])
