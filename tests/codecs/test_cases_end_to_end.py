@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from synth import Synthesizer, models
-from synth.errors import InputError
+from synth.errors import ConfigError, InputError
 from synth.frames import to_pandas
 from synth.sampling import write_samples
 from synth.storage import read_parquet
@@ -84,6 +84,48 @@ def test_identifiers_are_new_and_none_is_in_the_model(source, fitted, tmp_path):
     fitted.save(tmp_path / "m")
     content = b"".join(file.read_bytes() for file in (tmp_path / "m").iterdir())
     assert not [value for value in source["mail"] if value.encode() in content]
+
+
+def test_a_family_that_cannot_keep_a_condition_or_score_a_row_says_so_by_name(source, fitted):
+    asked = [
+        lambda: fitted.sample(3, where={"str": "yes"}),
+        lambda: fitted.sample(3, balance="str"),
+        lambda: fitted.impute(source),
+    ]
+    if fitted.model == "autoregressive":
+        assert [len(ask()) for ask in asked] == [3, 3, len(source)]
+    else:
+        for ask in asked:
+            with pytest.raises(
+                ConfigError, match=f"family '{fitted.model}' cannot keep conditions; these can: autoreg"
+            ):
+                ask()
+    if fitted.model in ("autoregressive", "flow"):
+        assert np.isfinite(fitted.log_prob(source)).all()
+    else:
+        with pytest.raises(ConfigError, match=f"log_prob: the family '{fitted.model}' has no exact likelihood"):
+            fitted.log_prob(source)
+
+
+@pytest.mark.parametrize("draws", [1, 4])
+def test_gaps_of_every_dtype_are_filled_within_its_domain(source, draws):
+    empty = {
+        "counts": "Int64",
+        "moments": "datetime64[us]",
+        "words": "category",
+        "lists": pd.ArrowDtype(pa.list_(pa.int8())),
+    }
+    frame = source.assign(**{name: pd.Series([None] * len(source), dtype=dtype) for name, dtype in empty.items()})
+    filled = tiny("autoregressive").fit(frame, target="str").impute(frame, draws=draws)
+    pd.testing.assert_series_equal(filled.dtypes, frame.dtypes)
+    for name in ("none", *empty):
+        assert filled.pop(name).isna().all(), name
+    assert not filled.isna().any().any()
+    for name in filled:
+        there = frame[name].notna()
+        assert list(map(repr, filled[name][there])) == list(map(repr, frame[name][there])), name
+        if draws == 1 or name not in ("nan", "Int64", "uint64"):  # of which the mean is taken
+            assert set(map(repr, filled[name][~there])) <= set(map(repr, frame[name][there])), name
 
 
 def test_shards_restore_the_schema_and_the_dictionaries(source, fitted, tmp_path):
