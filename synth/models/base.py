@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from typing import ClassVar, Protocol
+from typing import ClassVar, Literal, Protocol
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from synth.layout import Condition, TableLayout
+from synth.privacy import Ledger
 
 Batch = Mapping[str, Tensor]
 
@@ -68,11 +69,14 @@ class GenerativeModel(nn.Module, ABC):
 
     conditional: whether `sample` keeps a condition
     places: whether the family models places; one that does not is trained without
+    private: how it can keep a privacy budget: by noise on the gradients of `losses`, or by noise on what it measures
+        (`measure`); None where it cannot
     """
 
     modalities: ClassVar[tuple[str, ...]] = ("table",)
     conditional: ClassVar[bool] = False
     places: ClassVar[bool] = True
+    private: ClassVar[Literal["gradients", "measurements"] | None] = None
 
     def __init__(
         self,
@@ -94,6 +98,14 @@ class GenerativeModel(nn.Module, ABC):
 
         What is learnt here stays in buffers. A family without parameters learns here alone.
         """
+
+    def measure(self, batches: Iterable[Batch], ledger: Ledger, generator: torch.Generator) -> None:
+        """Learn all rows through the answers of the ledger alone, out of what is left in it.
+
+        The one way in which a family whose `private` is "measurements" sees rows under a promise; the layout tells
+        nothing of them then, and its frequencies are uniform.
+        """
+        raise NotImplementedError(f"{type(self).__module__} does not learn by measurements")
 
     @abstractmethod
     def loss(self, batch: Batch, generator: torch.Generator) -> Tensor:
