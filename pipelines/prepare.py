@@ -28,6 +28,7 @@ def main(dataset: str, source: PathOption, out: PathOption) -> None:
         target=declared.target,
         kinds=declared.kinds,
         personal=declared.personal,
+        domains=declared.domains,
         rules=declared.rules,
         rare_values=declared.rare_values,
     )

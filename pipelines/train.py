@@ -38,6 +38,7 @@ def main(
         max_minutes=settings.max_minutes,
         max_rows=settings.max_rows,
         threads=settings.threads,
+        privacy=settings.privacy,
         **params.hyperparameters(settings),
     )
     table = Stored.open(prepared / "train.parquet")
@@ -45,7 +46,7 @@ def main(
     with Stopwatch() as watch, progress(f"train {run}", synthesizer.epochs) as advance:
 
         def on_epoch(epoch: Epoch) -> None:
-            advance(epoch.number, f"loss {epoch.train_loss:.4f}")
+            advance(epoch.number, epoch.shown)
 
         synthesizer.fit(
             table,

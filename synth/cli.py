@@ -83,6 +83,11 @@ def fit(
     seed: Seed = 0,
     device: Device = "auto",
     threads: Annotated[int, typer.Option(min=1, help="Processor threads; more are quicker on large data")] = 1,
+    epsilon: Annotated[float | None, typer.Option(help="Differential privacy of each row; needs --delta")] = None,
+    delta: Annotated[float | None, typer.Option(help="Chance with which it may fail, at most 1 / rows")] = None,
+    domains: Annotated[
+        Path | None, typer.Option(help="YAML file of what columns may hold, see docs/privacy.md; not learnt then")
+    ] = None,
 ) -> None:
     """Fit a model on DATA; an interrupted fit goes on where it stopped when it is called again."""
     from synth.sources import open_table
@@ -91,10 +96,17 @@ def fit(
 
     config = dict(_setting(text) for text in set_ or [])
     synthesizer = Synthesizer(
-        model, seed=seed, device=device, max_minutes=max_minutes, max_rows=max_rows, threads=threads, **config
+        model,
+        seed=seed,
+        device=device,
+        max_minutes=max_minutes,
+        max_rows=max_rows,
+        threads=threads,
+        privacy=_privacy(epsilon, delta),
+        **config,
     )
     check_replaceable(out, *FILES)
-    declared = _declared(rules, rare_values)
+    declared = _declared(rules, rare_values, domains)
     rows = open_table(data, table=table)
     checkpoint = out.with_name(f".{out.name}.checkpoint")
     with progress("fit", synthesizer.epochs) as advance:
@@ -103,7 +115,7 @@ def fit(
             target=target,
             checkpoint=checkpoint,
             **declared,
-            on_epoch=lambda epoch: advance(epoch.number, f"loss {epoch.train_loss:.4f}"),
+            on_epoch=lambda epoch: advance(epoch.number, epoch.shown),
         )
     synthesizer.save(out)
     remove(checkpoint)
@@ -350,11 +362,20 @@ def models() -> None:
         typer.echo(f"{name} ({', '.join(module.Model.modalities)}): {first}")
 
 
-def _declared(rules: Path | None, rare_values: int | None) -> dict[str, Any]:
-    from synth.config import load_rules
+def _declared(rules: Path | None, rare_values: int | None, domains: Path | None) -> dict[str, Any]:
+    from synth.config import load_domains, load_rules
 
     found: dict[str, Any] = {} if rules is None else {"rules": load_rules(rules)}
+    found |= {} if domains is None else {"domains": load_domains(domains)}
     return found if rare_values is None else {**found, "rare_values": rare_values}
+
+
+def _privacy(epsilon: float | None, delta: float | None) -> dict[str, float] | None:
+    if epsilon is None and delta is None:
+        return None
+    if epsilon is None or delta is None:
+        raise ConfigError("--epsilon and --delta: give both, or neither")
+    return {"epsilon": epsilon, "delta": delta}
 
 
 def _rows(synthetic: str, train: str, test: str, holdout: str | None) -> dict[str, pa.Table]:

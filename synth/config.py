@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from synth.constraints import Rule, parse_rules
 from synth.errors import ConfigError, problem_of
-from synth.schema import RARE_VALUES, Kind, Personal
+from synth.privacy import Privacy
+from synth.schema import RARE_VALUES, Domain, Kind, Personal
 from synth.storage import read_text
 
 T = TypeVar("T")
@@ -83,6 +84,7 @@ class Dataset(Strict):
 
     kinds: column -> kind, where what is detected is not right
     personal: column -> what personal data it holds (name, email, phone, ...), or {what, locale, entity, domain}
+    domains: column -> {values}, or {min, max, apart, decimals}, and whether there may be nulls
     rare_values: rows that a category, or a number or moment at an end, needs to be reproduced; 0 and 1 withhold nothing
     """
 
@@ -94,6 +96,7 @@ class Dataset(Strict):
     kinds: dict[str, Kind] = {}
     rules: tuple[Rule, ...] = ()
     personal: dict[str, str | Personal] = {}
+    domains: dict[str, Domain] = {}
     rare_values: int = Field(RARE_VALUES, ge=0)
     split: Split = Split()
 
@@ -101,7 +104,7 @@ class Dataset(Strict):
 class Run(Strict):
     """A (dataset, model) pair, with hyper-parameters of its own where wanted.
 
-    max_minutes, max_rows, device, threads: as of `Synthesizer`
+    max_minutes, max_rows, device, threads, privacy: as of `Synthesizer`
     """
 
     dataset: str
@@ -111,6 +114,7 @@ class Run(Strict):
     max_rows: int | None = Field(None, ge=1)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int = Field(1, ge=1)
+    privacy: Privacy | None = None
 
 
 class Wish(Strict):
@@ -252,6 +256,17 @@ def load_rules(path: str | Path) -> tuple[Rule, ...]:
     if isinstance(content, dict) and set(content) == {"rules"}:
         content = content["rules"]
     return parse_rules(content, str(path))
+
+
+def load_domains(path: str | Path) -> dict[str, Domain]:
+    """The domains of a YAML file, by column, at the top or under `domains`; ConfigError names what is wrong."""
+    content = _yaml(read_text(path), str(path))
+    if isinstance(content, dict) and set(content) == {"domains"}:
+        content = content["domains"]
+    try:
+        return TypeAdapter(dict[str, Domain]).validate_python(content)
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {first_problem(error)}") from None
 
 
 def load_params(path: str | Path = "params.yaml") -> Params:

@@ -21,6 +21,7 @@ from synth.codecs.columns.datetime import to_ticks
 from synth.codecs.columns.identifier import TextFormat
 from synth.codecs.columns.number import to_line
 from synth.codecs.columns.personal import as_text, written
+from synth.codecs.domains import check_domain, declared_facts, declared_kind
 from synth.codecs.grid import Line, thin
 from synth.codecs.rules.declaration import declare, rule_kinds
 from synth.codecs.text import from_scalars, hashable, is_binary, is_text, to_scalars, value_type
@@ -28,7 +29,7 @@ from synth.constraints import Rule, Unique, parse_rules
 from synth.deniable import Deniable
 from synth.errors import ConfigError, InputError
 from synth.patterns import DENSE, Maker, regex
-from synth.schema import RARE_VALUES, Column, Kind, Personal, Scalar, Schema, least_rows, pack_arrow
+from synth.schema import RARE_VALUES, Column, Domain, Kind, Personal, Scalar, Schema, least_rows, pack_arrow
 from synth.stored import AnyTable
 
 log = logging.getLogger(__name__)
@@ -48,6 +49,7 @@ def detect(
     kinds: Mapping[str, Kind] | None = None,
     rules: Sequence[Rule | Mapping[str, Any]] = (),
     personal: Mapping[str, Personal | str] | None = None,
+    domains: Mapping[str, Domain] | None = None,
     rare_values: int = RARE_VALUES,
 ) -> Schema:
     """The schema of the training rows.
@@ -56,6 +58,7 @@ def detect(
     kinds: column name -> kind, where the user knows better
     rules: what every row keeps, as rules of `synth.constraints` or their plain values
     personal: column name -> what personal data it is, likewise
+    domains: column name -> what it may hold; bounds and categories are then these, and every value has to be inside
     rare_values: rows that a category, or a number or moment at an end, needs to be reproduced, and to stand in the
         schema; lower in small tables, see `Schema.least`. 0 and 1 withhold nothing
     Raises InputError that names the column: a name twice, infinite numbers, a target that is not there, nested
@@ -63,8 +66,10 @@ def detect(
     """
     names = table.column_names
     wanted: dict[str, Kind] = {**(kinds or {}), **dict.fromkeys(personal or {}, "personal")}
-    _check(table, target, wanted)
+    _check(table, target, {**wanted, **dict.fromkeys(domains or {}, "number")})
     declared = parse_rules(rules)
+    types = dict(zip(names, table.schema.types, strict=True))
+    wanted = {**wanted, **{name: declared_kind(domain, types[name]) for name, domain in (domains or {}).items()}}
     wanted = {**rule_kinds(declared, table, wanted)}
     people = _personal(table, target, wanted, personal or {})
     least = least_rows(rare_values, table.num_rows)
@@ -73,6 +78,8 @@ def detect(
     keyed = {name for rule in declared if isinstance(rule, Unique) and len(rule.columns) > 1 for name in rule.columns}
     columns = tuple(
         _column(name, chunks, wanted.get(name), name == target, people.get(name), least, name in keyed)
+        if domains is None or name not in domains
+        else _of_domain(name, chunks, domains[name], least)
         for name, chunks in zip(names, table.columns, strict=True)
     )
     if declared:
@@ -99,6 +106,7 @@ def detect_again(table: AnyTable, schema: Schema) -> Schema:
         kinds={column.name: column.kind for column in schema.columns if column.kind not in ("empty", "personal")},
         rules=schema.rules,
         personal={column.name: column.personal for column in schema.columns if column.personal is not None},
+        domains={column.name: column.domain for column in schema.columns if column.domain is not None},
         rare_values=schema.rare_values,
     )
 
@@ -184,6 +192,22 @@ def _column(
     except (pa.ArrowException, TypeError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"column {name!r}: {dtype} values cannot be used ({reason}); convert them to text") from None
+
+
+def _of_domain(name: str, chunks: pa.ChunkedArray, domain: Domain, least: int) -> Column:
+    """A column whose owner says what it may hold."""
+    _check_storable(name, chunks.type)
+    array = flat(chunks)
+    values = pc.drop_null(array)
+    kind = declared_kind(domain, chunks.type)
+    text = dates.find(pa.array([str(domain.min), str(domain.max)])) if is_text(values.type) else None
+    if kind == "datetime" and is_text(values.type) and text is None:
+        raise ConfigError(f"domains: {name!r}: {domain.min!r} and {domain.max!r} follow no single known date format")
+    form = text.format if text else None
+    check_domain(name, domain, array, form)
+    facts = {"least": least, **declared_facts(domain, chunks.type, form)}
+    share = array.null_count / len(array)
+    return Column(name=name, kind=kind, dtype=str(chunks.type), null_rate=share, domain=domain, **facts)
 
 
 def _check_storable(name: str, dtype: pa.DataType) -> None:

@@ -20,6 +20,7 @@ from synth.errors import ConfigError
 
 RECORD = "one row of the source"
 ADJACENCY = "add or remove one row"
+DELTA_SHARE = 0.1  # of delta, kept for categories that no domain names
 PRECISION = 1e-3  # relative, of a noise multiplier that is searched for
 ORDERS = (*(1 + x / 10 for x in range(1, 100)), *range(11, 64), *(2**i for i in range(6, 14)))
 
@@ -67,12 +68,16 @@ class Ledger:
         self.rng = rng or np.random.default_rng()
         self.spent: list[Spent] = []
         self.delta_spent = 0.0
-        self.rho = math.inf if privacy is None else zcdp(privacy.epsilon, privacy.delta)
+        self.rho = math.inf if privacy is None else zcdp(privacy.epsilon, privacy.delta * (1 - DELTA_SHARE))
 
     @property
     def left(self) -> float:
         """What of `rho` is not yet spent."""
         return self.rho - sum(spent.steps / (2 * spent.noise_multiplier**2) for spent in self.spent)
+
+    def deviation(self, rho: float, sensitivity: float = 1.0) -> float:
+        """Standard deviation of the noise that `gaussian` adds, 0 without a promise."""
+        return 0.0 if self.privacy is None else sensitivity / math.sqrt(2 * rho)
 
     def gaussian(self, values: ArrayLike, rho: float, what: str, sensitivity: float = 1.0) -> NDArray[np.float64]:
         """`values` with Gaussian noise of deviation sensitivity / sqrt(2 rho); sensitivity in the L2 norm."""

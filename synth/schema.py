@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from synth.constraints import Rule
 from synth.errors import FormatError
@@ -41,6 +41,35 @@ class Personal(BaseModel):
     domain: str | None = None
 
 
+class Domain(BaseModel):
+    """What a column may hold, as its owner knows without looking at the rows. Either `values`, or both ends.
+
+    values: every value of a category
+    min, max: ends of numbers and of moments (ISO text; of dates that are text, in their format)
+    apart: numbers that are values of their own beside the bins, 0 of amounts for example
+    decimals: digits after the point of floats; None where they have no common number
+    nulls: whether a value may be missing
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    values: tuple[Scalar, ...] | None = None
+    min: int | float | str | None = None
+    max: int | float | str | None = None
+    apart: tuple[int | float, ...] = ()
+    decimals: int | None = Field(None, ge=0, le=16)
+    nulls: bool = False
+
+    @model_validator(mode="after")
+    def _says_what(self) -> Domain:
+        ends = (self.min is not None) + (self.max is not None)
+        if (self.values is not None) == (ends == 2) or ends == 1:
+            raise ValueError("give values, or both min and max")
+        if self.values is not None and (not self.values or len(set(self.values)) < len(self.values)):
+            raise ValueError("values: at least one, and none twice")
+        return self
+
+
 class Column(BaseModel):
     """One column of the training data.
 
@@ -58,6 +87,7 @@ class Column(BaseModel):
     exposed: why values of the source may come out although they should not, where that is so
     least: training rows that a value needs to be reproduced, see `least_rows`; 1 where the source declares the values
     withheld, withheld_rows: how many different values are not reproduced, and how many training rows have one
+    domain: what the owner declares that it may hold, where that is so; bounds and categories are then its
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -79,6 +109,7 @@ class Column(BaseModel):
     least: int = 1
     withheld: int = 0
     withheld_rows: int = 0
+    domain: Domain | None = None
 
     @property
     def nullable(self) -> bool:

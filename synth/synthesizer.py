@@ -19,8 +19,9 @@ from pydantic import ValidationError
 from safetensors import SafetensorError
 
 from synth import models, training
+from synth.codecs.domains import made_up, measured, private_schema
 from synth.codecs.rules.codec import AnyCodec, RuledCodec, table_codec
-from synth.codecs.table import restore
+from synth.codecs.table import TableCodec, restore
 from synth.config import first_problem
 from synth.constraints import Rule
 from synth.description import DESCRIPTION, FORMAT_VERSION, read_description
@@ -32,8 +33,9 @@ from synth.imputation import fill, observed
 from synth.layout import Condition
 from synth.models.base import GenerativeModel, TrainingConfig
 from synth.ordered import in_order
+from synth.privacy import Ledger, Privacy
 from synth.requests import BLOCK, KEPT_BLOCK, Request
-from synth.schema import RARE_VALUES, Schema
+from synth.schema import RARE_VALUES, Domain, Schema
 from synth.storage import check_replaceable, replacing, write_json
 from synth.stored import AnyTable, Stored, drawn, learnt_rows
 
@@ -44,6 +46,7 @@ log = logging.getLogger(__name__)
 
 WEIGHTS = "model.safetensors"
 FILES = (WEIGHTS, DESCRIPTION)  # all that a model directory holds
+ENGINES = {"gradients": "DP-SGD", "measurements": "noisy marginals"}
 DAMAGE = (SafetensorError, pa.ArrowException)
 
 
@@ -55,12 +58,15 @@ class Synthesizer:
     device: "auto" (a GPU where there is one), "cpu" or "cuda"
     max_minutes: bound on the wall time of training; the best state so far is kept
     max_rows: rows to learn from at most, drawn at random before anything is fitted
+    privacy: the promise that is kept, a `Privacy` or its {epsilon, delta}; none by default. Everything that is learnt
+        of the rows is then learnt with noise out of that budget, and the same seed does not give the same model
     threads: of the processor, for one training or one block of rows; more are quicker on large data, and may give
         other last bits
     config: the family's hyper-parameters by name; the rest keep their defaults
 
     Fitted: `schema_` (its `rows` are those learnt from), `source_rows_` (those that there were), `codec_`, `model_`,
-    `training_` (the training curve), and after `fit` also `history_`.
+    `training_` (the training curve), `privacy_` (the statement of what was promised and spent, or None), and after
+    `fit` also `history_`.
     """
 
     def __init__(
@@ -72,6 +78,7 @@ class Synthesizer:
         max_minutes: float | None = None,
         max_rows: int | None = None,
         threads: int = 1,
+        privacy: Privacy | Mapping[str, Any] | None = None,
         **config: Any,
     ) -> None:
         self.model = model
@@ -80,8 +87,10 @@ class Synthesizer:
         self.max_minutes = max_minutes
         self.max_rows = max_rows
         self.threads = threads
+        self.privacy = privacy
         self.config = config
-        self._settings = configure(model, config)
+        self._promise = promise(model, privacy)
+        self._settings = configure(model, config, private=self._promise is not None)
         if max_minutes is not None and not max_minutes > 0:
             raise ConfigError(f"max_minutes: expected a positive number, found {max_minutes}")
         if max_rows is not None and max_rows < 1:
@@ -91,7 +100,7 @@ class Synthesizer:
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Constructor arguments by name."""
-        own = ("model", "seed", "device", "max_minutes", "max_rows", "threads")
+        own = ("model", "seed", "device", "max_minutes", "max_rows", "threads", "privacy")
         return {**{name: getattr(self, name) for name in own}, **self.config}
 
     def set_params(self, **params: Any) -> Synthesizer:
@@ -106,6 +115,7 @@ class Synthesizer:
         schema: Schema | None = None,
         target: str | None = None,
         rules: Sequence[Rule | Mapping[str, Any]] = (),
+        domains: Mapping[str, Domain] | None = None,
         rare_values: int = RARE_VALUES,
         checkpoint: str | Path | None = None,
         checkpoint_seconds: float = training.CHECKPOINT_SECONDS,
@@ -118,6 +128,7 @@ class Synthesizer:
         schema: what `synth.detection.detect` would find, where it is known already
         target: column that a consumer would predict; part of `schema` where that is given
         rules: what every row keeps, likewise; rules of `synth.constraints` or their plain values
+        domains: column -> what it may hold, likewise
         rare_values: rows that a category, or a number or moment at an end, needs to be reproduced, likewise; lower in
             tables of fewer than a hundred times as many rows. 0 and 1 withhold nothing
         checkpoint: directory that keeps the state of an unfinished training; a later call with the same data,
@@ -127,11 +138,14 @@ class Synthesizer:
         """
         table = self._learnt(data, bool(rules if schema is None else schema.rules))
         if schema is None:
-            schema = detect(table, target=target, rules=rules, rare_values=rare_values)
+            schema = detect(table, target=target, rules=rules, domains=domains, rare_values=rare_values)
         elif table.column_names != schema.names:
             raise InputError(f"columns {table.column_names} differ from the schema's {schema.names}")
         elif table.num_rows < self.source_rows_:
             schema = detect_again(table, schema)
+        if self._promise is not None:
+            return self._fit_privately(table, schema, self._promise, on_epoch)
+        self.privacy_: dict[str, Any] | None = None
         self.schema_ = schema
         self.codec_: AnyCodec = table_codec(schema).fit(table, schema, self.seed)
         self.model_ = self._build()
@@ -152,6 +166,45 @@ class Synthesizer:
         if self.exposed is not None:
             log.warning("%s: %s; neither is private", self.model, self.exposed)
         return self
+
+    def _fit_privately(
+        self, table: AnyTable, schema: Schema, privacy: Privacy, on_epoch: Callable[[training.Epoch], None] | None
+    ) -> Synthesizer:
+        """As `fit`, through a ledger: the codec follows from domains alone, and every answer about rows is noisy."""
+        from synth.private_training import train_privately  # Opacus takes seconds to import
+
+        if privacy.delta * table.num_rows > 1:
+            raise ConfigError(
+                f"privacy: delta {privacy.delta:g} is above 1 / rows ({1 / table.num_rows:.2g}): it lets whole rows out"
+            )
+        ledger = Ledger(privacy)
+        self.schema_ = private_schema(schema, table, ledger)
+        self.source_rows_: int = self.schema_.rows
+        codec = TableCodec.fit(made_up(self.schema_), self.schema_, self.seed)
+        arrays = encode(codec, table, places=self._family.places)
+        if self._family.private == "gradients":
+            codec = measured(codec, arrays["tokens"], ledger)
+        self.codec_ = codec
+        self.model_ = self._build()
+        with _processor_threads(self.threads):
+            self.history_ = train_privately(
+                self.model_,
+                arrays,
+                ledger,
+                rows=self.schema_.rows,
+                seed=self.seed,
+                device=torch_device(self.device),
+                max_minutes=self.max_minutes,
+                on_epoch=on_epoch,
+            )
+        self.training_ = _timeless(self.history_)
+        self.privacy_ = ledger.statement(f"{self.model}, {ENGINES[str(self._family.private)]}")
+        return self
+
+    @property
+    def _family(self) -> type[GenerativeModel]:
+        found: type[GenerativeModel] = models.family(self.model).Model
+        return found
 
     def _learnt(self, data: pd.DataFrame | AnyTable | str | Path, ruled: bool) -> AnyTable:
         """The rows to learn from; with rules as a table in memory."""
@@ -343,7 +396,7 @@ class Synthesizer:
             "max_minutes": self.max_minutes,
             "max_rows": self.max_rows,
             "source_rows": self.source_rows_,
-            "privacy": None,
+            "privacy": self.privacy_,
             "schema": self.schema_.model_dump(mode="json"),
             "codec": self.codec_.state(),
             "training": self.training_,
@@ -366,6 +419,7 @@ class Synthesizer:
             synthesizer.codec_ = table_codec(synthesizer.schema_).from_state(content["codec"], synthesizer.schema_)
             synthesizer.source_rows_ = content["source_rows"]
             synthesizer.training_ = content["training"]
+            synthesizer.privacy_ = content["privacy"]
             synthesizer.model_ = synthesizer._build()
             synthesizer.model_.load_state_dict(safetensors.torch.load_file(Path(path) / WEIGHTS))
         except SynthError:
@@ -378,8 +432,7 @@ class Synthesizer:
 
     def _build(self) -> GenerativeModel:
         generator = torch.Generator().manual_seed(self.seed)
-        built: GenerativeModel = models.family(self.model).Model(self._settings, self.codec_.layout, generator)
-        return built
+        return self._family(self._settings, self.codec_.layout, generator)
 
     def _fitted(self) -> Synthesizer:
         if not hasattr(self, "model_"):
@@ -387,14 +440,28 @@ class Synthesizer:
         return self
 
 
-def configure(model: str, config: Mapping[str, Any]) -> TrainingConfig:
+def promise(model: str, privacy: Privacy | Mapping[str, Any] | None) -> Privacy | None:
+    """The promise as it is checked; ConfigError names what is wrong with it, or a family that cannot keep one."""
+    if privacy is None:
+        return None
+    if models.family(model).Model.private is None:
+        able = [name for name in models.available() if models.family(name).Model.private]
+        raise ConfigError(f"privacy: the family {model!r} cannot keep a budget; these can: {', '.join(able)}")
+    try:
+        return privacy if isinstance(privacy, Privacy) else Privacy.model_validate(dict(privacy))
+    except ValidationError as error:
+        raise ConfigError(f"privacy: {first_problem(error)}") from None
+
+
+def configure(model: str, config: Mapping[str, Any], *, private: bool = False) -> TrainingConfig:
     """The family's `Config` from plain values; ConfigError names an unknown key with those that there are."""
     kind: type[TrainingConfig] = models.family(model).Config
     unknown = sorted(set(config) - set(kind.model_fields))
     if unknown:
         raise ConfigError(f"{model}: unknown key {unknown[0]!r}; there are: {', '.join(sorted(kind.model_fields))}")
+    usual = models.family(model).Model.private_config if private else {}
     try:
-        return kind.model_validate(dict(config))
+        return kind.model_validate({**usual, **config})
     except ValidationError as error:
         raise ConfigError(f"{model}: {first_problem(error)}") from None
 

@@ -11,7 +11,7 @@ import json
 import logging
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -24,7 +24,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from synth.errors import InputError, TrainingError
-from synth.models.base import GenerativeModel, TrainingConfig
+from synth.models.base import Batch, GenerativeModel, TrainingConfig
 from synth.storage import replacing
 
 log = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ class Epoch:
 
     number: counted from 1
     steps: optimisation steps since the start of the training
-    train_loss: mean over the epoch's rows of the loss while training (dropout on)
+    train_loss: mean over the epoch's rows of the loss while training (dropout on); None where it may not be told
     validation_loss: loss of the averaged weights on the validation rows, None where there are none
     seconds: wall time since the start of the training, earlier runs that were resumed included
     learning_rate: of the epoch's last step
@@ -55,10 +55,15 @@ class Epoch:
 
     number: int
     steps: int
-    train_loss: float
+    train_loss: float | None
     validation_loss: float | None
     seconds: float
     learning_rate: float
+
+    @property
+    def shown(self) -> str:
+        """What a progress bar says of it."""
+        return "" if self.train_loss is None else f"loss {self.train_loss:.4f}"
 
 
 @dataclass(frozen=True)
@@ -150,15 +155,9 @@ def train(
 
     Raises InputError for no rows or unequal lengths, TrainingError at a step whose loss is not finite.
     """
-    tensors = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
-    lengths = {name: len(tensor) for name, tensor in tensors.items()}
-    rows = max(lengths.values(), default=0)
-    if not rows or set(lengths.values()) != {rows}:
-        raise InputError(f"training needs arrays of one length above 0, found {lengths}")
+    tensors, rows = tensors_of(arrays)
     model.to(device)
-    starts = range(0, rows, OBSERVED_ROWS)
-    batches = (batch_of(tensors, slice(start, start + OBSERVED_ROWS), device) for start in starts)
-    model.observe(batches, stream_generator(seed, OBSERVATION, 0, device))
+    model.observe(all_batches(tensors, rows, device), stream_generator(seed, OBSERVATION, 0, device))
     if not sum(parameter.numel() for parameter in model.parameters()):
         model.eval()
         return History((), "finished", 0, rows)
@@ -251,13 +250,13 @@ class Training:
 
     def step(self) -> None:
         """One optimisation step, and the averaged weights after it."""
-        progress, number = self.progress, self.progress.step
-        rows = self.plan.batch(self.permutation(number // self.plan.batches), number)
+        progress = self.progress
+        rows = self.chosen(progress.step)
         batch = self.batch(self.rows[rows])
         for group in self.optimiser.param_groups:
             group["lr"] = self.learning_rate()
         self.model.train()
-        loss = self.model.step(batch, self.generator(NOISE, number, self.device), self.descend)
+        loss = self.learn(batch)
         progress.step += 1
         progress.loss_sum += loss * len(rows)
         progress.row_sum += len(rows)
@@ -268,6 +267,18 @@ class Training:
                 average.lerp_(weight, 1 - decay)
             for mine, theirs in zip(self.averaged.buffers(), self.model.buffers(), strict=True):
                 mine.copy_(theirs)
+
+    def chosen(self, number: int) -> Tensor:
+        """Which of the training rows a step learns from, (B,)."""
+        return self.plan.batch(self.permutation(number // self.plan.batches), number)
+
+    def learn(self, batch: Batch) -> float:
+        """Move the weights by what the batch says; returns its loss, not a number where it may not be told."""
+        return self.model.step(batch, self.noise(), self.descend)
+
+    def noise(self) -> torch.Generator:
+        """The generator of this step."""
+        return self.generator(NOISE, self.progress.step, self.device)
 
     def batch(self, rows: Tensor) -> dict[str, Tensor]:
         """The rows of these numbers (B,), on the device."""
@@ -318,11 +329,12 @@ class Training:
             progress.best_loss, progress.best_epoch = validation, number
             self.best = {name: value.clone() for name, value in self.averaged.state_dict().items()}
         rate = float(self.optimiser.param_groups[0]["lr"])
-        mean = progress.loss_sum / progress.row_sum
-        epoch = Epoch(number, progress.step, mean, validation, round(self.elapsed(), 3), rate)
+        mean = progress.loss_sum / max(progress.row_sum, 1)
+        told = None if math.isnan(mean) else mean
+        epoch = Epoch(number, progress.step, told, validation, round(self.elapsed(), 3), rate)
         progress.epochs.append(epoch)
         progress.loss_sum, progress.row_sum = 0.0, 0
-        log.debug("epoch %d: train loss %.4f, validation loss %s", number, mean, validation)
+        log.debug("epoch %d: train loss %s, validation loss %s", number, told, validation)
         if on_epoch:
             on_epoch(epoch)
 
@@ -337,6 +349,22 @@ class Training:
             batch = {name: tensor[start : start + VALIDATION_ROWS] for name, tensor in self.validation.items()}
             total += float(self.averaged.loss(batch, generator)) * len(next(iter(batch.values())))
         return total / self.validation_rows
+
+
+def tensors_of(arrays: Mapping[str, NDArray[Any]]) -> tuple[dict[str, Tensor], int]:
+    """The arrays as tensors, and how many rows they have; InputError for none and for unequal lengths."""
+    tensors = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
+    lengths = {name: len(tensor) for name, tensor in tensors.items()}
+    rows = max(lengths.values(), default=0)
+    if not rows or set(lengths.values()) != {rows}:
+        raise InputError(f"training needs arrays of one length above 0, found {lengths}")
+    return tensors, rows
+
+
+def all_batches(tensors: Mapping[str, Tensor], rows: int, device: torch.device) -> Iterator[dict[str, Tensor]]:
+    """Every row once, in order, OBSERVED_ROWS at a time."""
+    for start in range(0, rows, OBSERVED_ROWS):
+        yield batch_of(tensors, slice(start, start + OBSERVED_ROWS), device)
 
 
 def batch_of(tensors: Mapping[str, Tensor], rows: Tensor | slice, device: torch.device) -> dict[str, Tensor]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -166,6 +166,13 @@ class TableCodec:
             for column, dtype in zip(schema.columns, types, strict=True)
         )
         return cls(schema, tuple(columns))
+
+    def with_counts(self, counts: Sequence[NDArray[np.int64]]) -> TableCodec:
+        """The same tokens with other frequencies: of each modelled column (K,) rows."""
+        columns = list(self.columns)
+        for (i, _), each in zip(self._modelled, counts, strict=True):
+            columns[i] = columns[i].with_counts(each)
+        return TableCodec(self.schema, tuple(columns))
 
     @cached_property
     def _layouts(self) -> list[ColumnLayout | None]:

@@ -7,7 +7,8 @@ is the masked sum of the embeddings of the earlier ones.
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Mapping
+from typing import Any, ClassVar, cast
 
 import torch
 import torch.nn.functional as F
@@ -56,6 +57,15 @@ class Model(GenerativeModel):
 
     conditional = True
     places = False
+    private = "gradients"
+    private_config: ClassVar[Mapping[str, Any]] = {
+        "batch_size": 1024,
+        "epochs": 24,
+        "gradient_clip": 1.0,
+        "validation_share": 0.0,
+        "dropout": 0.0,
+        "weight_decay": 0.0,
+    }
 
     config: Config
     offsets: Tensor
@@ -88,6 +98,10 @@ class Model(GenerativeModel):
         """Mean negative log-likelihood of a row in nats, with dropout while in training mode."""
         dropped = generator if self.training and self.config.dropout else None
         return -self._column_log_prob(batch["tokens"], dropped).sum(0).mean()
+
+    def losses(self, batch: Batch, generator: torch.Generator) -> Tensor:
+        """(B,) negative log-likelihood of each row in nats."""
+        return -self.log_prob(batch)
 
     def log_prob(self, batch: Batch) -> Tensor:
         """(B,) exact log-likelihood of each row in nats; 0 for a table without modelled columns."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from typing import ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -71,12 +71,14 @@ class GenerativeModel(nn.Module, ABC):
     places: whether the family models places; one that does not is trained without
     private: how it can keep a privacy budget: by noise on the gradients of `losses`, or by noise on what it measures
         (`measure`); None where it cannot
+    private_config: hyper-parameters that have other defaults under a budget
     """
 
     modalities: ClassVar[tuple[str, ...]] = ("table",)
     conditional: ClassVar[bool] = False
     places: ClassVar[bool] = True
     private: ClassVar[Literal["gradients", "measurements"] | None] = None
+    private_config: ClassVar[Mapping[str, Any]] = {}
 
     def __init__(
         self,
@@ -110,6 +112,13 @@ class GenerativeModel(nn.Module, ABC):
     @abstractmethod
     def loss(self, batch: Batch, generator: torch.Generator) -> Tensor:
         """Scalar that training lowers; on validation rows, in evaluation mode, it decides which state is kept."""
+
+    def losses(self, batch: Batch, generator: torch.Generator) -> Tensor:
+        """(B,) loss of each row, which depends on no other row and no dropout: what DP-SGD lowers.
+
+        Of a family whose `private` is "gradients".
+        """
+        raise NotImplementedError(f"{type(self).__module__} does not learn by private gradients")
 
     def step(self, batch: Batch, generator: torch.Generator, descend: Descend) -> float:
         """Learn from one batch; returns the figure that stands for it in the training curve.

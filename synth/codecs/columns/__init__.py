@@ -66,6 +66,10 @@ class ColumnCodec(ABC):
         raise ConfigError(f"where: {name!r} is of a kind that is made anew, not learnt; no condition can be put on it")
 
     @abstractmethod
+    def with_counts(self, counts: NDArray[np.int64]) -> Self:
+        """The same tokens, (K,) of which there are so many rows."""
+
+    @abstractmethod
     def state(self) -> dict[str, Any]:
         """Everything that `from_state` needs, as JSON."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -97,6 +97,10 @@ class Codec(ColumnCodec):
                 raise unknown(name, value, known)
             spans[place] = 0, 1
         return spans
+
+    def with_counts(self, counts: NDArray[np.int64]) -> Self:
+        """Other frequencies."""
+        return replace(self, counts=counts)
 
     def state(self) -> dict[str, Any]:
         """As JSON."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -89,6 +89,10 @@ class Codec(ColumnCodec):
     def _written(self, end: Any) -> str:
         ticks = pa.array([self.inner.values_at(np.array([end]))], pa.int64())
         return str((self.text.write(ticks) if self.text else ticks.cast(integer_of(self.dtype)).cast(self.dtype))[0])
+
+    def with_counts(self, counts: NDArray[np.int64]) -> Self:
+        """Other frequencies."""
+        return replace(self, inner=self.inner.with_counts(counts))
 
     def state(self) -> dict[str, Any]:
         """As JSON."""

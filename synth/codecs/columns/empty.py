@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from synth.codecs.columns import ColumnCodec, Floats, Tokens, nan_share, with_nan
 from synth.layout import ColumnLayout
@@ -39,6 +40,10 @@ class Codec(ColumnCodec):
     ) -> pa.Array:
         """Nulls."""
         return with_nan(pa.nulls(len(rows), self.dtype), self.nan, rng)
+
+    def with_counts(self, counts: NDArray[np.int64]) -> Self:
+        """There are no tokens."""
+        return self
 
     def state(self) -> dict[str, Any]:
         """As JSON."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from synth.codecs.columns import ColumnCodec, Floats, Tokens, flat
 from synth.codecs.text import value_type
@@ -74,6 +75,10 @@ class Codec(ColumnCodec):
     @cached_property
     def _maker(self) -> Maker:
         return Maker(self.templates, self.key, self.unique, self.filter)
+
+    def with_counts(self, counts: NDArray[np.int64]) -> Self:
+        """Another share of nulls."""
+        return replace(self, counts=(int(counts[0]), int(counts[1])))
 
     def state(self) -> dict[str, Any]:
         """As JSON."""

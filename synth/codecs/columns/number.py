@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Context, Decimal
 from typing import Any, Self
 
@@ -125,6 +125,10 @@ class Codec(ColumnCodec):
             values = widen(values, self.offset, self.step)
         numbers = with_minus(from_line(values, null, self.dtype, self.decimals), self.minus, rng)
         return with_nan(numbers, self.nan, rng)
+
+    def with_counts(self, counts: NDArray[np.int64]) -> Self:
+        """Other frequencies."""
+        return replace(self, grid=replace(self.grid, counts=counts))
 
     def state(self) -> dict[str, Any]:
         """As JSON."""

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from synth.codecs import fakes
 from synth.codecs.columns import ColumnCodec, Floats, Tokens, flat
@@ -108,6 +109,10 @@ class Codec(ColumnCodec):
     def style(self) -> Style:
         """How its texts are written."""
         return Style(self.form.case)
+
+    def with_counts(self, counts: NDArray[np.int64]) -> Self:
+        """Another share of nulls."""
+        return replace(self, counts=(int(counts[0]), int(counts[1])))
 
     def state(self) -> dict[str, Any]:
         """As JSON."""
