@@ -19,9 +19,9 @@ from pydantic import ValidationError
 from safetensors import SafetensorError
 
 from synth import models, training
-from synth.codecs.domains import made_up, measured, private_schema
+from synth.codecs.domains import declared_codec, measured, private_schema
 from synth.codecs.rules.codec import AnyCodec, RuledCodec, table_codec
-from synth.codecs.table import TableCodec, restore
+from synth.codecs.table import restore
 from synth.config import first_problem
 from synth.constraints import Rule
 from synth.description import DESCRIPTION, FORMAT_VERSION, read_description
@@ -180,7 +180,7 @@ class Synthesizer:
         ledger = Ledger(privacy)
         self.schema_ = private_schema(schema, table, ledger)
         self.source_rows_: int = self.schema_.rows
-        codec = TableCodec.fit(made_up(self.schema_), self.schema_, self.seed)
+        codec = declared_codec(self.schema_, self.seed)
         arrays = encode(codec, table, places=self._family.places)
         if self._family.private == "gradients":
             codec = measured(codec, arrays["tokens"], ledger)

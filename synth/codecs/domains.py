@@ -1,8 +1,8 @@
 """Domains: what columns may hold, declared by their owner or learnt privately, and codecs that follow from them alone.
 
-Under a promise of differential privacy no codec sees a row. It is fitted to a made-up table instead, whose columns run
-evenly through their domains: bins come out equally wide, categories equally frequent. What a domain does not say is
-asked of the rows through the ledger.
+Under a promise of differential privacy no codec sees a row. It is fitted to made-up values instead, which run evenly
+through the domain: bins come out equally wide, categories equally frequent. What a domain does not say is asked of the
+rows through the ledger.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from synth.codecs import dates
-from synth.codecs.columns import flat
+from synth.codecs.columns import codec, flat
 from synth.codecs.columns.datetime import integer_of, to_ticks
 from synth.codecs.columns.number import from_line, to_line
 from synth.codecs.dates import TextDates
@@ -249,15 +249,15 @@ def _moment(tick: int, dtype: pa.DataType, text: str | None) -> str | int:
     return int(tick) if pa.types.is_duration(dtype) else str(value.cast(pa.string())[0])
 
 
-def measured(codec: TableCodec, tokens: NDArray[np.integer[Any]], ledger: Ledger) -> TableCodec:
+def measured(found: TableCodec, tokens: NDArray[np.integer[Any]], ledger: Ledger) -> TableCodec:
     """The codec with the noisy frequencies of its tokens; tokens (N, D)."""
-    sizes = codec.layout.cardinalities
+    sizes = found.layout.cardinalities
     rho = SINGLES_SHARE * ledger.rho / max(len(sizes), 1)
     counts = []
     for d, K in enumerate(sizes):
         noisy = ledger.gaussian(np.bincount(tokens[:, d], minlength=K), rho, "frequencies of each column's tokens")
         counts.append(np.round(at_least_zero(noisy)).astype(np.int64))
-    return codec.with_counts([each if each.sum() else np.ones_like(each) for each in counts])
+    return found.with_counts([each if each.sum() else np.ones_like(each) for each in counts])
 
 
 def at_least_zero(noisy: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -269,15 +269,15 @@ def at_least_zero(noisy: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.maximum(noisy - (cuts[kept[-1]] if len(kept) else np.inf), 0.0)
 
 
-def made_up(schema: Schema) -> pa.Table:
-    """A table whose columns run evenly through what the schema says of them; it holds no row of the source."""
-    arrow = schema.arrow_schema
-    arrays = [_examples(column, value_type(dtype)) for column, dtype in zip(schema.columns, arrow.types, strict=True)]
-    rows = max(map(len, arrays), default=0)
-    return pa.table(
-        [pa.concat_arrays([*[array] * (rows // len(array)), array.slice(0, rows % len(array))]) for array in arrays],
-        schema=pa.schema([pa.field(name, array.type) for name, array in zip(arrow.names, arrays, strict=True)]),
+def declared_codec(schema: Schema, seed: int) -> TableCodec:
+    """The codec that follows from the schema alone: each column's is fitted to made-up values that run evenly through
+    its domain, with some nulls where there may be any."""
+    streams = np.random.SeedSequence(seed).spawn(len(schema.columns))
+    fitted = (
+        codec(column.kind).fit(_examples(column, value_type(dtype)), column, np.random.default_rng(stream))
+        for column, dtype, stream in zip(schema.columns, schema.arrow_schema.types, streams, strict=True)
     )
+    return TableCodec(schema, tuple(fitted))
 
 
 def _examples(column: Column, dtype: pa.DataType) -> pa.Array:
