@@ -48,7 +48,7 @@ LIMITS = """Rare combinations may be missing or wrong. What is computed on these
 give; check on real rows what matters. Biases of the source are kept. A column's bounds and categories are those of the
 training rows."""
 FILES = """`synth verify .` or `sha256sum -c SHA256SUMS` checks the files; `provenance.json` says where they come from,
-`schema.json` what the columns are."""
+`schema.json` what the columns are, `croissant.json` both for machines."""
 LEARNT = "The model saw the training rows only."
 KEPT = "Categories, and the greatest and least numbers, are those of the source: no threshold withholds rare ones."
 WITHHELD = """A category, or a number or date at the ends of its column, that fewer than {least} training rows have is
@@ -59,6 +59,10 @@ MADE = """Identifiers and personal data ({names}) were not learnt: made-up ones 
 none of them a value of the source. To keep these out, the model file has a bitmap of hashes in which every real value
 is banned, and so are three quarters of all others: that a given value is banned makes it at most 4/3 times as likely to
 be real."""
+NO_GUARANTEE = """These are measurements, not a guarantee: no differential privacy is claimed. The whole statement is
+[PRIVACY.md](PRIVACY.md)."""
+GUARANTEE = """The model is ({epsilon:.4g}, {delta:.4g})-differentially private; [PRIVACY.md](PRIVACY.md) says what that
+covers and what not."""
 ROWS_EXPOSED = "This dataset is not private: {reason}."
 EXPOSED = "Not so protected, and possibly with values of the source: {names}."
 
@@ -85,14 +89,14 @@ def card(
     provenance: Mapping[str, Any],
 ) -> str:
     """The card as Markdown. No row of the source is in it, and text from outside is escaped."""
-    name = _line(info.title)
+    name = escaped(info.title)
     what = f"{rows:,} synthetic rows with {len(schema.columns):,} columns, made in the image of {name}."
     exposed = provenance.get("exposed")
     drawn = "Each was drawn from a generative model; none is a record of a person or thing of the source."
     parts = [
         _front(info, schema, rows),
         f"# {name} (synthetic)",
-        f"{what} {ROWS_EXPOSED.format(reason=_line(exposed)) if exposed else drawn}",
+        f"{what} {ROWS_EXPOSED.format(reason=escaped(exposed)) if exposed else drawn}",
         "## Source",
         "\n".join(_source(info, provenance)),
         "## How it was made",
@@ -103,13 +107,13 @@ def card(
         "## Measurements",
         BESIDE,
         _figures(metrics),
-        f"Lift: {_line(str(lift['conclusion']))}" if lift and lift.get("conclusion") else "Lift was not measured.",
+        f"Lift: {escaped(str(lift['conclusion']))}" if lift and lift.get("conclusion") else "Lift was not measured.",
         "## Validation and gate",
         "\n".join(_validation(validation)),
         "The gate let it pass, asking for:",
-        "\n".join(f"- {check.name}: {check.bound} (found {_number(check.value)})" for check in verdict.checks),
+        "\n".join(f"- {check.name}: {check.bound} (found {number(check.value)})" for check in verdict.checks),
         "## Privacy",
-        _privacy(schema, metrics),
+        _privacy(schema, metrics, provenance.get("privacy")),
         "## Limits",
         LIMITS,
         FILES,
@@ -122,9 +126,9 @@ def _front(info: CardInfo, schema: Schema, rows: int) -> str:
     known = licence in LICENCES.split()
     content: dict[str, Any] = {
         "license": licence if known else "other",
-        **({} if known else {"license_name": _plain(info.licence)}),
-        "pretty_name": f"{_plain(info.title)} (synthetic)",
-        **({"citation": _plain(info.citation)} if info.citation else {}),
+        **({} if known else {"license_name": plain(info.licence)}),
+        "pretty_name": f"{plain(info.title)} (synthetic)",
+        **({"citation": plain(info.citation)} if info.citation else {}),
         "tags": ["synthetic", "tabular"],
         **_task(schema, info.target),
         "size_categories": [_size(rows)],
@@ -153,16 +157,16 @@ def _size(rows: int) -> str:
 
 
 def _source(info: CardInfo, provenance: Mapping[str, Any]) -> Iterator[str]:
-    yield f"- Source: {_line(info.title)}"
-    yield f"- Licence of the source: {_line(info.licence)}"
-    yield f"- Citation: {_line(info.citation) if info.citation else 'none was given'}"
+    yield f"- Source: {escaped(info.title)}"
+    yield f"- Licence of the source: {escaped(info.licence)}"
+    yield f"- Citation: {escaped(info.citation) if info.citation else 'none was given'}"
     for name, digest in (provenance.get("sources") or {}).items():
-        yield f"- File {_line(name)}: sha256 `{digest}`"
+        yield f"- File {escaped(name)}: sha256 `{digest}`"
 
 
 def _making(schema: Schema, provenance: Mapping[str, Any]) -> Iterator[str]:
     if provenance.get("model"):
-        yield f"- Model: {_line(str(provenance['model']))}"
+        yield f"- Model: {escaped(str(provenance['model']))}"
     there = provenance.get("source_rows") or schema.rows
     part = "" if schema.rows == there else f" of {there:,}, drawn at random"
     yield f"- Fitted on {schema.rows:,} training rows{part}; other real rows were kept from it to measure with"
@@ -182,7 +186,7 @@ def _columns(schema: Schema, target: str | None) -> str:
         kind = column.kind + (f" ({column.personal.what})" if column.personal else "")
         kind += ", target" if column.name == target else ""
         gone = f"{column.withheld:,} ({column.withheld_rows:,})" if column.withheld else ""
-        cells = [_line(column.name) or "(empty)", kind, _line(column.dtype), f"{column.null_rate:.1%}", gone]
+        cells = [escaped(column.name) or "(empty)", kind, escaped(column.dtype), f"{column.null_rate:.1%}", gone]
         lines.append(f"| {' | '.join(cells)} |")
     more = len(schema.columns) - COLUMNS
     return "\n".join(lines) + (f"\n\nand {more:,} more, see `schema.json`." if more > 0 else "")
@@ -193,7 +197,7 @@ def _rules(schema: Schema) -> Iterator[str]:
     if schema.rules:
         yield "## Rules"
         yield "Every row keeps these rules, of which each is an expectation that may not fail:"
-        yield "\n".join(f"- {_line(rule.title)}" for rule in schema.rules)
+        yield "\n".join(f"- {escaped(rule.title)}" for rule in schema.rules)
 
 
 def _figures(metrics: Mapping[str, Any]) -> str:
@@ -201,9 +205,9 @@ def _figures(metrics: Mapping[str, Any]) -> str:
     for area in AREAS:
         for key, entry in (metrics.get(area) or {}).items():
             words, best = FIGURES.get(f"{area}.{key}", ("", ""))
-            cells = [_number(entry.get(part)) for part in ("value", "floor", "independent", "copy")]
+            cells = [number(entry.get(part)) for part in ("value", "floor", "independent", "copy")]
             if entry.get("low") is not None and entry.get("value") is not None:
-                cells[0] += f" ({_number(entry['low'])} to {_number(entry['high'])})"
+                cells[0] += f" ({number(entry['low'])} to {number(entry['high'])})"
             lines.append(f"| {area}.{key} | {words} | {best} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -216,22 +220,22 @@ def _validation(validation: Mapping[str, Any]) -> Iterator[str]:
         f"Great Expectations checked {len(checks)} expectations from the training schema; {met} are met. {critical} "
         "are critical, and none of these may fail." + (" Not met, as warnings:\n" if warned else "")
     )
-    yield from (f"- {_line(line)}" for line in warned[:WARNINGS])
+    yield from (f"- {escaped(line)}" for line in warned[:WARNINGS])
     if len(warned) > WARNINGS:
         yield f"- and {len(warned) - WARNINGS} more"
 
 
-def _listed(names: list[str]) -> str:
+def listed(names: list[str]) -> str:
     more = [f"{len(names) - COLUMNS:,} more"] if len(names) > COLUMNS else []
-    return ", ".join([*map(_line, names[:COLUMNS]), *more])
+    return ", ".join([*map(escaped, names[:COLUMNS]), *more])
 
 
-def _privacy(schema: Schema, metrics: Mapping[str, Any]) -> str:
+def _privacy(schema: Schema, metrics: Mapping[str, Any], guarantee: Mapping[str, Any] | None) -> str:
     figures = metrics.get("privacy") or {}
     made = [column.name for column in schema.columns if column.kind in ("identifier", "personal")]
-    said = [LEARNT, _rare(schema), *([MADE.format(names=_listed(made))] if made else [])]
+    said = [LEARNT, _rare(schema), *([MADE.format(names=listed(made))] if made else [])]
     exposed = [f"{column.name} ({column.exposed})" for column in schema.columns if column.exposed]
-    said += [EXPOSED.format(names=_listed(exposed))] if exposed else []
+    said += [EXPOSED.format(names=listed(exposed))] if exposed else []
     near, same = figures.get("dcr_share") or {}, figures.get("identical_share") or {}
     if near.get("value") is not None:
         said.append(
@@ -241,7 +245,7 @@ def _privacy(schema: Schema, metrics: Mapping[str, Any]) -> str:
     if same.get("value") is not None:
         floor = f"; of unseen real rows {same['floor']:.2%} do" if same.get("floor") is not None else ""
         said.append(f"{same['value']:.2%} of them equal a training row{floor}.")
-    said.append("These are measurements, not a guarantee: no differential privacy is claimed.")
+    said.append(GUARANTEE.format(**guarantee) if guarantee else NO_GUARANTEE)
     return " ".join(said)
 
 
@@ -253,16 +257,16 @@ def _rare(schema: Schema) -> str:
     return WITHHELD.format(least=schema.least, asked=asked, values=sum(column.withheld for column in schema.columns))
 
 
-def _number(value: float | None) -> str:
+def number(value: float | None) -> str:
     return "undefined" if value is None else f"{value:.4g}"
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Text from outside on one line, without control characters."""
     kept = "".join(" " if unicodedata.category(sign) in ("Cc", "Zl", "Zp") else sign for sign in text)
     return re.sub(r"\s+", " ", kept).strip()
 
 
-def _line(text: str) -> str:
+def escaped(text: str) -> str:
     """The same, with the characters escaped that Markdown or HTML would act on."""
-    return re.sub(r"([\\`*_\[\]<>#|~&])", r"\\\1", _plain(text))
+    return re.sub(r"([\\`*_\[\]<>#|~&])", r"\\\1", plain(text))

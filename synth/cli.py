@@ -296,6 +296,7 @@ def release(
     title: Annotated[str, typer.Option(help="Title on the card")] = "Synthetic dataset",
     licence: Annotated[str, typer.Option(help="Licence of the source data, as an SPDX name")] = "unknown",
     params: Annotated[Path | None, typer.Option(help="params.yaml whose gate is used; a default gate if none")] = None,
+    sign: Annotated[Path | None, typer.Option(help="Ed25519 private key (PEM, not encrypted) to sign with")] = None,
     seed: Seed = 0,
 ) -> None:
     """Validate and measure what MODEL drew, and release it if the gate is passed; exit 1 with the reason if not."""
@@ -305,11 +306,13 @@ def release(
     from synth.gate import gate
     from synth.release import check_place, provenance
     from synth.release import release as put_out
+    from synth.signature import read_private_key
     from synth.storage import sha256
     from synth.validation import suite
     from synth.validation import validate as check
 
     check_place(out)
+    signer = None if sign is None else read_private_key(sign)
     bounds = load_params(params).gate if params is not None else GATE
     fitted = read_fitted(model)
     rows = _rows(synthetic, train, test, holdout)
@@ -322,6 +325,7 @@ def release(
         seed=seed,
         model=fitted.model,
         source_rows=fitted.source_rows,
+        privacy=fitted.privacy,
     )
     page = _page(data, title, metrics, lift, validation=validation, verdict=verdict.as_dict(), provenance=facts)
     with tempfile.TemporaryDirectory() as folder:
@@ -338,17 +342,23 @@ def release(
             report=report,
             card_info=CardInfo(name=out.name, title=title, licence=licence, target=fitted.schema.target),
             provenance=facts,
+            signer=signer,
         )
     typer.echo(f"{out}: released")
 
 
 @app.command()
-def verify(folder: Annotated[Path, typer.Argument(help="A release folder")]) -> None:
-    """Check every file of a release FOLDER against its SHA256SUMS; exit 1 at the first that differs."""
+def verify(
+    folder: Annotated[Path, typer.Argument(help="A release folder")],
+    key: Annotated[Path | None, typer.Option(help="Public key (PEM) of who is to have signed it")] = None,
+) -> None:
+    """Check every file of a release FOLDER against its SHA256SUMS, and its signature; exit 1 if anything differs."""
     from synth.release import verify as check
 
-    check(folder)
-    typer.echo(f"{folder}: every file is as released")
+    signer = check(folder, key)
+    typer.echo(f"{folder}: every file is as released" + (f", signed by the key {signer}" if signer else ""))
+    if signer and key is None:
+        typer.echo("whose key that is, the folder cannot say: compare it, or give --key")
 
 
 @app.command()

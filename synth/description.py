@@ -30,11 +30,15 @@ def read_description(path: str | Path) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Fitted:
-    """Family of a model, the schema of the rows that it learnt, and how many rows there were to learn from."""
+    """Family of a model, the schema of the rows that it learnt, and how many rows there were to learn from.
+
+    privacy: its differential privacy guarantee; None where it has none
+    """
 
     model: str
     schema: Schema
     source_rows: int
+    privacy: dict[str, Any] | None = None
 
 
 def read_fitted(path: str | Path) -> Fitted:
@@ -42,6 +46,6 @@ def read_fitted(path: str | Path) -> Fitted:
     content = read_description(path)
     try:
         schema = Schema.model_validate(content["schema"])
-        return Fitted(content["model"], schema, content["source_rows"])
+        return Fitted(content["model"], schema, content["source_rows"], content.get("privacy"))
     except (KeyError, ValidationError):
         raise FormatError(f"{path}: damaged model (no schema in {DESCRIPTION})") from None

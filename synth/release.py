@@ -1,4 +1,4 @@
-"""The release folder: Parquet, schema, card, provenance, report and checksums; and the check of one."""
+"""The release folder: data, schema, card, privacy statement, metadata, checksums, signature; and the check of one."""
 
 from __future__ import annotations
 
@@ -8,17 +8,21 @@ import platform
 import shutil
 import subprocess
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from synth.card import CardInfo, card
+from synth.croissant import croissant
 from synth.errors import CheckFailed, InputError
 from synth.gate import Verdict
 from synth.schema import Schema
+from synth.signature import fingerprint, is_signed, public_pem, read_public_key
+from synth.statement import statement
 from synth.storage import (
     EXPOSED,
     check_writable,
@@ -32,7 +36,14 @@ from synth.storage import (
     write_text,
 )
 
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
 CHECKSUMS = "SHA256SUMS"
+SIGNATURE = "SHA256SUMS.sig"  # the 64 bytes of RFC 8032
+PUBLIC_KEY = "PUBLIC_KEY.pem"
+PRIVACY = "PRIVACY.md"
+METADATA = "croissant.json"
 PROVENANCE = "provenance.json"
 PACKAGES = ("synth", "torch", "numpy", "pandas", "pyarrow", "scikit-learn", "great-expectations", "dvc")
 
@@ -44,17 +55,20 @@ def provenance(
     params: Mapping[str, Any] | None = None,
     model: str | None = None,
     source_rows: int | None = None,
+    privacy: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Where a dataset comes from: digests of the source files, configuration, versions, seed, git revision.
 
     sources: file name -> sha256. Names no path, user or machine
     source_rows: training rows that there were; `Schema.rows` of them were learnt from
+    privacy: the model's differential privacy guarantee, where it has one
     """
     return {
         "synthetic": True,
         "sources": dict(sources),
         "model": model,
         "source_rows": source_rows,
+        "privacy": None if privacy is None else dict(privacy),
         "seed": seed,
         "params": None if params is None else dict(params),
         "versions": {"python": platform.python_version(), **_versions()},
@@ -104,8 +118,9 @@ def release(
     report: Path | None,
     card_info: CardInfo,
     provenance: Mapping[str, Any],
+    signer: Ed25519PrivateKey | None = None,
 ) -> None:
-    """Write the release folder `out` as a whole, or refuse.
+    """Write the release folder `out` as a whole, signed where there is a `signer`, or refuse.
 
     A verdict that did not pass raises CheckFailed with its reasons, and removes what an earlier run released
     under the same name. InputError where `out` holds anything but a release: it is left as it is.
@@ -119,17 +134,30 @@ def release(
         data.mkdir(parents=True)
         parts = parquet_files(samples)
         rows = _rows(parts)
-        provenance = {"rows": rows, **provenance, **_exposed(parts[0])}
+        provenance = {"rows": rows, "released": _today(), **provenance, **_exposed(parts[0])}
         for place, part in enumerate(parts):
             shutil.copyfile(part, data / f"part-{place:05d}-of-{len(parts):05d}.parquet")
         schema.save(temporary / "schema.json")
         write_json(temporary / PROVENANCE, {**provenance, "verdict": verdict.as_dict()})
         if report is not None:
             shutil.copyfile(report, temporary / "report.html")
+        write_text(temporary / PRIVACY, statement(card_info, schema, rows, metrics, provenance))
         text = card(card_info, schema, rows, metrics, lift, validation, verdict, provenance)
         write_text(temporary / "README.md", text)
-        lines = [f"{sha256(file)}  {name}\n" for name, file in _files(temporary).items()]
-        write_text(temporary / CHECKSUMS, "".join(lines))
+        if signer is not None:
+            (temporary / PUBLIC_KEY).write_bytes(public_pem(signer))
+        known = {name: (sha256(file), file.stat().st_size) for name, file in _files(temporary).items()}
+        write_json(temporary / METADATA, croissant(card_info, schema, rows, known, provenance))
+        lines = "".join(f"{sha256(file)}  {name}\n" for name, file in _files(temporary).items())
+        write_text(temporary / CHECKSUMS, lines)
+        if signer is not None:
+            (temporary / SIGNATURE).write_bytes(signer.sign(lines.encode()))
+
+
+def _today() -> str:
+    """The day in UTC; that of SOURCE_DATE_EPOCH where it is set, so that a build can be repeated to the byte."""
+    epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
+    return (datetime.fromtimestamp(int(epoch), UTC) if epoch.isdigit() else datetime.now(UTC)).date().isoformat()
 
 
 def check_place(out: Path) -> None:
@@ -140,13 +168,17 @@ def check_place(out: Path) -> None:
     check_writable(out)
 
 
-def verify(folder: str | Path) -> None:
-    """Hold every file of a release against its SHA256SUMS.
+def verify(folder: str | Path, key: str | Path | None = None) -> str | None:
+    """Hold every file of a release against its SHA256SUMS, and that against its signature.
 
-    CheckFailed names the first file that was changed, is missing or is not listed; InputError a folder that is no
-    release.
+    key: PEM file with the public key of who is to have signed it; without one, a signature is held against the key
+    that the release brings, which shows that the two belong together, not whose they are
+    Returns the fingerprint of the key that signed it, None where nobody did. CheckFailed names the first file that
+    was changed, is missing or is not listed, or says what is wrong with the signature; InputError a folder that is no
+    release, or a key that cannot be read.
     """
     place = Path(folder)
+    expected = None if key is None else read_public_key(key)
     if not (place / CHECKSUMS).is_file():
         raise InputError(f"{folder}: no release folder ({CHECKSUMS} is not there)")
     listed = _listed(read_text(place / CHECKSUMS), place)
@@ -162,6 +194,19 @@ def verify(folder: str | Path) -> None:
     rows, said = _rows(parquet_files(place / "data")), read_json(place / PROVENANCE).get("rows")
     if rows != said:
         raise CheckFailed(f"{folder}: {rows} rows in data/, but {PROVENANCE} says {said}")
+    return _signed_by(place, expected)
+
+
+def _signed_by(place: Path, expected: Ed25519PublicKey | None) -> str | None:
+    """Fingerprint of the key that signed the checksums, which is `expected` where that is given."""
+    if not (place / SIGNATURE).is_file():
+        if expected is not None or (place / PUBLIC_KEY).is_file():
+            raise CheckFailed(f"{place}: not signed ({SIGNATURE} is not there)")
+        return None
+    key = expected or read_public_key(place / PUBLIC_KEY)
+    if not is_signed(key, (place / SIGNATURE).read_bytes(), (place / CHECKSUMS).read_bytes()):
+        raise CheckFailed(f"{place}: {SIGNATURE} is not of {CHECKSUMS} by the key {fingerprint(key)}")
+    return fingerprint(key)
 
 
 def _rows(parts: list[Path]) -> int:
@@ -192,11 +237,11 @@ def _listed(text: str, place: Path) -> dict[str, str]:
 
 
 def _files(place: Path) -> dict[str, Path]:
-    """Every file of a folder but the list of checksums, by its name relative to it, sorted."""
+    """Every file of a folder but the checksums and their signature, by its name relative to it, sorted."""
     walked = [(Path(root), folders, names) for root, folders, names in os.walk(place)]
     found = [root / name for root, _, names in walked for name in names]
     for file in (*found, *(root / name for root, folders, _ in walked for name in folders)):
         if file.is_symlink():
             raise CheckFailed(f"{place}: {file.relative_to(place)} is a link; a release holds its files itself")
     named = {file.relative_to(place).as_posix(): file for file in found}
-    return {name: named[name] for name in sorted(named) if name != CHECKSUMS}
+    return {name: named[name] for name in sorted(named) if name not in (CHECKSUMS, SIGNATURE)}

@@ -7,38 +7,20 @@ import re
 import subprocess
 from pathlib import Path
 
-import pandas as pd
 import pyarrow as pa
 import pytest
+from releases import INFO, METRICS, PASSED, REFUSED, VALIDATION, people_with_mail, put_out
 from ruamel.yaml import YAML
-from tables import people
 
 from synth.card import CardInfo, card
 from synth.detection import detect
 from synth.errors import CheckFailed, InputError
 from synth.frames import from_pandas
-from synth.gate import Check, Verdict
-from synth.release import provenance, release, verify
+from synth.gate import Verdict
+from synth.release import provenance, verify
 from synth.schema import Schema
 from synth.storage import parquet_files, read_json, read_parquet, write_parquet
 
-PASSED = Verdict(True, (), (Check("quality.c2st_auc", 0.51, "at most 0.65", True),))
-REFUSED = Verdict(False, ("quality.c2st_auc is 0.9, must be at most 0.65",), ())
-VALIDATION = {
-    "success": True,
-    "critical_failures": [],
-    "warnings": ["column 'age': KL divergence"],
-    "expectations": [{"success": True, "severity": "critical"}, {"success": False, "severity": "warning"}],
-}
-METRICS = {
-    "quality": {
-        "c2st_auc": {"value": 0.51, "low": 0.5, "high": 0.52, "floor": 0.5, "independent": 0.99, "copy": 0.5},
-        "tstr": {"value": None, "low": None, "high": None, "floor": None, "independent": None, "copy": None},
-    },
-    "privacy": {"dcr_share": {"value": 0.502, "low": 0.49, "high": 0.51, "floor": 0.5, "independent": 0.5, "copy": 1}},
-    "columns": {},
-}
-INFO = CardInfo("people-autoregressive", "People of three towns", "CC-BY-4.0", "Doe, J. (2020): People.", "churned")
 HOSTILE = "\n---\nlicense: mit\n---\n# <script>alert('x')</script> | a`b` {{x}} : - \u2028 [l](javascript:0) \x07 & *s*"
 
 
@@ -46,12 +28,6 @@ HOSTILE = "\n---\nlicense: mit\n---\n# <script>alert('x')</script> | a`b` {{x}} 
 def schema() -> Schema:
     """Schema of 100 rows with an identifier of text."""
     return detect(from_pandas(people_with_mail(100)), target="churned")
-
-
-def people_with_mail(rows: int, seed: int = 0) -> pd.DataFrame:
-    """`people` with unique addresses."""
-    frame = people(rows, seed)
-    return frame.assign(mail=[f"user{seed}{i * 7919 % 99991}@example.org" for i in range(rows)])
 
 
 @pytest.fixture
@@ -62,24 +38,6 @@ def samples(tmp_path) -> Path:
     for part in range(2):
         write_parquet(place / f"part-{part:05d}-of-00002.parquet", from_pandas(people_with_mail(30, part + 1)))
     return place
-
-
-def put_out(out: Path, samples: Path, schema: Schema, **changes) -> Path:
-    """Release with everything given, but for `changes`."""
-    facts = provenance(sources={"people.csv": "ab" * 32}, seed=7, params={"epochs": 2}, model="autoregressive")
-    given = {
-        "samples": samples,
-        "schema": schema,
-        "verdict": PASSED,
-        "metrics": METRICS,
-        "lift": {"conclusion": "No lift was found.", "found": False},
-        "validation": VALIDATION,
-        "report": None,
-        "card_info": INFO,
-        "provenance": facts,
-    }
-    release(out, **{**given, **changes})
-    return out
 
 
 @pytest.fixture
@@ -99,7 +57,8 @@ def front_matter(text: str) -> dict:
 def test_it_holds_data_schema_card_provenance_report_and_checksums(released, samples, schema):
     names = {file.relative_to(released).as_posix() for file in released.rglob("*") if file.is_file()}
     parts = {f"data/part-{part:05d}-of-00002.parquet" for part in range(2)}
-    assert names == parts | {"README.md", "schema.json", "provenance.json", "report.html", "SHA256SUMS"}
+    texts = {"README.md", "PRIVACY.md", "schema.json", "provenance.json", "croissant.json", "report.html", "SHA256SUMS"}
+    assert names == parts | texts
     assert read_parquet(released / "data").equals(read_parquet(samples))
     assert Schema.load(released / "schema.json") == schema
     verify(released)
