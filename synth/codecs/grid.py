@@ -36,7 +36,7 @@ class Grid:
     """Tokens 0 .. K-1: atoms in ascending order, then bins in ascending order, then the null.
 
     atoms: (A,) values that come out as they are
-    knots: per bin its quantiles in ascending order, the bin's least and greatest value included
+    knots: per bin about its quantiles in ascending order, its ends included; none is a rare value, see `_apart`
     counts: (K,) training rows of each token; the last is the null's where `nulls`
     nulls: whether there is a null token
     """
@@ -50,7 +50,7 @@ class Grid:
     def fit(cls, values: Line, nulls: int, least: int = 1) -> Grid:
         """Learn the tokens of the non-null `values` (at least one) and the number of nulls beside them.
 
-        least: rows that a single value needs to be a token of its own
+        least: rows that a single value needs to be a token of its own, or a knot
         """
         distinct, counts = np.unique(values, return_counts=True)
         if _discrete(distinct, len(values)) and counts.min() >= least:
@@ -59,7 +59,9 @@ class Grid:
             frequent = counts >= max(ATOM_SHARE * (len(values) + nulls), ATOM_ROWS)
         rest, weights = distinct[~frequent], counts[~frequent]
         bins = _cut(rest, weights)
-        knots = tuple(_quantiles(rest[a:b], weights[a:b]) for a, b in bins)
+        shown = _apart(distinct, counts < least)[~frequent]
+        knots = tuple(_quantiles(shown[a:b], weights[a:b]) for a, b in bins)
+        _join(knots, [rest[a] for a, _ in bins], [weights[a] < least for a, _ in bins])
         rows = [*counts[frequent].tolist(), *(int(weights[a:b].sum()) for a, b in bins)]
         return cls(distinct[frequent], knots, np.array(rows + [nulls] * bool(nulls), dtype=np.int64), nulls > 0)
 
@@ -266,6 +268,28 @@ def _quantiles(values: Line, counts: NDArray[np.int64]) -> Line:
     rows = int(counts.sum())
     wanted = np.linspace(0, rows - 1, int(np.clip(rows // 8, LEAST_KNOTS, KNOTS)))
     return values[np.searchsorted(np.cumsum(counts), np.round(wanted), side="right")]
+
+
+def _apart(values: Line, rare: NDArray[np.bool_]) -> Line:
+    """The ascending different values (N,), each `rare` one halfway to the next above it.
+
+    The greatest stays, and integers that have none between them and the next.
+    """
+    low, high = values[:-1], values[1:]
+    if values.dtype == np.float64:
+        middle = low / 2 + high / 2  # the sum of two of the largest floats would overflow
+        middle = np.where((middle > low) & (middle < high), middle, low)
+    else:
+        middle = low + (high - low) // 2
+    return np.where(rare, np.append(middle, values[-1:]), values)
+
+
+def _join(knots: tuple[Line, ...], firsts: list[Any], rare: list[Any]) -> None:
+    """Let each bin whose first value is rare begin where the bin before it ends, so that no value is between bins."""
+    for before, after, first, hidden in zip(knots, knots[1:], firsts[1:], rare[1:], strict=False):
+        if hidden:
+            top = before[-1]
+            after[0] = min(np.nextafter(top, np.inf) if after.dtype == np.float64 else top + 1, first)
 
 
 def _groups(rows: NDArray[np.int64], where: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.int64]]]:

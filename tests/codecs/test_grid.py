@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.stats import kstest
 
 from synth.codecs.columns.number import relative, stride, widen
-from synth.codecs.grid import BINS, FEW, KNOTS, Grid
+from synth.codecs.grid import BINS, FEW, KNOTS, Grid, thin
 
 FLOATS = st.floats(allow_nan=False, allow_infinity=False)
 LINES = st.one_of(
@@ -133,3 +133,33 @@ def test_probabilities_of_the_integers_of_a_bin_sum_to_one():
         every = np.arange(knots[0], knots[-1] + 1)
         mass = np.exp(grid.log_density(every, np.full(len(every), token)))
         assert mass.sum() == pytest.approx(1)
+
+
+@settings(max_examples=150, deadline=None)
+@given(LINES, st.integers(2, 9))
+def test_no_knot_is_a_rare_value(line, least):
+    line = thin(line, least)
+    grid = Grid.fit(line, 0, least)
+    null = np.zeros(len(line), dtype=bool)
+    tokens = grid.encode(line, null)
+    np.testing.assert_array_equal(np.bincount(tokens, minlength=len(grid.counts)), grid.counts)
+    distinct, counts = np.unique(line, return_counts=True)
+    rare = set(distinct[counts < least].tolist()) - {line.min(), line.max()}
+    for knots in grid.knots:
+        assert (knots[:-1] <= knots[1:]).all()
+        assert line.min() <= knots[0]
+        assert knots[-1] <= line.max()
+        if line.dtype != np.float64:  # where no integer is free, one with company is as good as another
+            near = {value for value in rare if rare & {value - 2, value - 1, value + 1, value + 2}}
+            assert not (rare - near) & set(knots.tolist())
+    assert all(low[-1] < high[0] for low, high in zip(grid.knots, grid.knots[1:], strict=False))
+
+
+def test_knots_of_a_sparse_column_are_no_source_values_and_keep_its_distribution():
+    for line in (np.random.default_rng(0).normal(size=5000), np.random.default_rng(0).integers(0, 10**9, 5000)):
+        kept = thin(line, 5)
+        grid = Grid.fit(kept, 0, 5)
+        knots = np.concatenate(grid.knots)
+        assert set(knots.tolist()) & set(line.tolist()) == {kept.min(), kept.max()}
+        values, _ = grid.decode(grid.encode(kept, np.zeros(5000, dtype=bool)), np.random.default_rng(1))
+        assert kstest(values, kept).pvalue > 0.9
