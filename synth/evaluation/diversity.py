@@ -10,7 +10,6 @@ from synth.evaluation.neighbours import Space, distances, radii
 from synth.evaluation.privacy import row_keys
 
 ROWS = 4_000  # rows of each side whose neighbourhoods are compared
-RANK_ROWS = 100_000
 K = 5  # neighbours that make a neighbourhood
 
 _FEW = "fewer than 7 unseen real rows or synthetic rows, or no column to compare"
@@ -88,7 +87,7 @@ def neighbourhoods(views: Views, rng: np.random.Generator) -> Figures:
     names = ("precision", "recall", "density", "coverage")
     if count < K + 2 or not views.names:
         return dict.fromkeys(names)
-    space = Space.fit(views, RANK_ROWS, rng)
+    space = Space.fit(views.train, rng)
     real, made = views.holdout.draw(count, rng), views.synthetic.draw(count, rng)
     reach, reach_made = radii(space, real, K), radii(space, made, K)
     inside = np.zeros(count)  # real balls around each synthetic row

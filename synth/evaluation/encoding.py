@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -44,6 +44,10 @@ class View:
     def take(self, rows: Rows) -> View:
         """These rows, in this order."""
         return View(self.numbers[rows], self.codes[rows])
+
+    def select(self, numbers: Sequence[int], categories: Sequence[int]) -> View:
+        """These columns of all rows."""
+        return View(self.numbers[:, list(numbers)], self.codes[:, list(categories)])
 
     def draw(self, count: int, rng: np.random.Generator) -> View:
         """`count` rows without replacement in the table's order; all of them where there are no more."""
@@ -87,6 +91,13 @@ class Views:
     def with_synthetic(self, view: View) -> Views:
         """The same comparison for the rows of another generator."""
         return replace(self, synthetic=view)
+
+    def places(self, names: Collection[str]) -> tuple[list[int], list[int]]:
+        """Where these columns stand among the numbers and among the categories."""
+        return (
+            [place for place, name in enumerate(self.numbers) if name in names],
+            [place for place, name in enumerate(self.categories) if name in names],
+        )
 
 
 def encode(frames: Mapping[str, pd.DataFrame], schema: Schema) -> Views:

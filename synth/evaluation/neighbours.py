@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from synth.evaluation.encoding import Floats, View, Views
+from synth.evaluation.encoding import Floats, Rows, View
 
 CHUNK = 2_000_000  # distances that are held at once
+RANK_ROWS = 100_000
+FREQUENT, BUCKETS = 24, 8  # values of a category that a search tells apart; the rarer ones share so many places
 
 
 @dataclass(frozen=True)
 class Space:
-    """Where distances are taken. A number is its mid-rank among the training rows, 0 to 1, and a null is as far
+    """Where distances are taken. A number is its mid-rank among the rows of one table, 0 to 1, and a null is as far
     as can be from any value; a category is the same (0) or another (1). The squared distance is the sum over columns.
     """
 
-    order: tuple[Floats, ...]  # sorted training values of each number
+    order: tuple[Floats, ...]  # sorted values of each number
 
     @classmethod
-    def fit(cls, views: Views, rows: int, rng: np.random.Generator) -> Space:
-        """Read the ranks from at most `rows` training rows."""
-        train = views.train.draw(rows, rng)
-        return cls(tuple(np.sort(column[~np.isnan(column)]) for column in train.numbers.T))
+    def fit(cls, view: View, rng: np.random.Generator) -> Space:
+        """Read the ranks from at most RANK_ROWS rows of a table."""
+        drawn = view.draw(RANK_ROWS, rng)
+        return cls(tuple(np.sort(column[~np.isnan(column)]) for column in drawn.numbers.T))
+
+    def select(self, numbers: Sequence[int]) -> Space:
+        """The space of these numbers and any categories."""
+        return Space(tuple(self.order[place] for place in numbers))
 
     def points(self, view: View) -> tuple[Floats, Floats]:
         """Numbers (n, 2 Dn): rank and null flag. Categories (n, Dc) as float64."""
@@ -83,3 +89,45 @@ def radii(space: Space, view: View, k: int) -> Floats:
     for part, found in distances(space, view, view):
         out[part] = np.partition(found, k, axis=1)[:, k]  # place 0 is the row itself
     return out
+
+
+def nearest(space: Space, rows: View, others: View, k: int = 1) -> tuple[Rows, Floats]:
+    """Places in `others` of the k nearest of each row, in no order, and their squared distances: (n, k) each.
+
+    Many times faster than `distances`: the search is one matrix product in float32, where categories are one-hot, and
+    only what it finds is measured exactly. It may take a row for the nearest that is 1e-6 farther, or one that differs
+    in a rare value alone. `others` must have at least k rows.
+    """
+    vectors, other_vectors = _vectors(space, rows, others)
+    other_vectors = np.hstack([other_vectors, np.square(other_vectors).sum(axis=1, keepdims=True)]).T  # (P + 1, m)
+    vectors = np.hstack([-2 * vectors, np.ones((len(vectors), 1), dtype=np.float32)])
+    found = np.empty((len(rows), k), dtype=np.int64)
+    step = max(1, CHUNK // len(others))
+    for start in range(0, len(rows), step):
+        part = vectors[start : start + step] @ other_vectors  # (chunk, m), squared distances less |row|^2
+        if k == 1:
+            found[start : start + step, 0] = part.argmin(axis=1)
+        else:
+            found[start : start + step] = np.argpartition(part, k - 1, axis=1)[:, :k]
+    return found, np.stack([paired(space, rows, others.take(place)) for place in found.T], axis=1)
+
+
+def paired(space: Space, rows: View, others: View) -> Floats:
+    """Squared distance of each row to the other row at the same place, (n,)."""
+    (ranks, codes), (other_ranks, other_codes) = space.points(rows), space.points(others)
+    apart: Floats = np.square(ranks - other_ranks).sum(axis=1) + (codes != other_codes).sum(axis=1)
+    return apart
+
+
+def _vectors(space: Space, rows: View, others: View) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """(n, P) and (m, P) float32 whose squared Euclidean distances are those of the space, rare values aside.
+
+    What no other row has, and so is as far from all of them, is left out of both.
+    """
+    one, other = ([space.points(view)[0].astype(np.float32)] for view in (rows, others))
+    for codes, other_codes in zip(rows.codes.T, others.codes.T, strict=True):
+        place, other_place = (np.where(c < FREQUENT, c, FREQUENT + c % BUCKETS)[:, None] for c in (codes, other_codes))
+        used = np.unique(other_place)
+        one.append((place == used) * np.float32(0.5**0.5))
+        other.append((other_place == used) * np.float32(0.5**0.5))
+    return np.hstack(one), np.hstack(other)

@@ -11,7 +11,6 @@ from synth.evaluation.neighbours import Space, two_nearest
 
 REFERENCE_ROWS = 200_000  # rows of train, and of the holdout, that neighbours are looked for in
 DISTANCES = 100_000_000  # distances that are computed at most
-RANK_ROWS = 100_000
 
 METRICS = (
     Metric(
@@ -102,7 +101,7 @@ def closest_records(views: Views, rng: np.random.Generator) -> Figures:
     sizes = rows(views)
     if not views.names:
         return {"dcr_share": None, "nndr": None}
-    space = Space.fit(views, RANK_ROWS, rng)
+    space = Space.fit(views.train, rng)
     made = views.synthetic.draw(sizes["privacy_rows"], rng)
     train = views.train.draw(sizes["privacy_train_rows"], rng)
     holdout = views.holdout.draw(sizes["privacy_holdout_rows"], rng)

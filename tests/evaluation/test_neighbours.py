@@ -7,13 +7,14 @@ import pandas as pd
 import pytest
 
 from synth.evaluation import neighbours
-from synth.evaluation.neighbours import Space, distances, radii, two_nearest
+from synth.evaluation.encoding import View
+from synth.evaluation.neighbours import Space, distances, nearest, radii, two_nearest
 
 
 @pytest.fixture
 def placed(draws):
     views = draws(rows=300).views
-    return views, Space.fit(views, 1000, np.random.default_rng(0))
+    return views, Space.fit(views.train, np.random.default_rng(0))
 
 
 def whole(space, rows, others):
@@ -23,7 +24,7 @@ def whole(space, rows, others):
 def test_distance_by_hand(make_tables):
     train = pd.DataFrame({"n": [0.0, 1.0, 2.0, 3.0, None], "c": ["a", "a", "b", "b", "b"]})
     views = make_tables(train).views
-    space = Space.fit(views, 10, np.random.default_rng(0))
+    space = Space.fit(views.train, np.random.default_rng(0))
     found = whole(space, views.train, views.train)
     assert found[0, 1] == pytest.approx(0.25**2)  # one rank of four apart
     assert found[1, 2] == pytest.approx(0.25**2 + 1)  # and another category
@@ -59,3 +60,30 @@ def test_no_others(placed):
     assert np.isinf(first).all()
     assert np.isinf(second).all()
     assert not ties.any()
+
+
+def test_the_fast_search_finds_what_the_exact_one_finds(placed, monkeypatch):
+    views, space = placed
+    monkeypatch.setattr(neighbours, "CHUNK", 7 * 300)
+    places, apart = nearest(space, views.synthetic, views.train)
+    assert places.shape == apart.shape == (300, 1)
+    assert apart[:, 0] == pytest.approx(two_nearest(space, views.synthetic, views.train)[0], abs=1e-6)
+    _, five = nearest(space, views.train, views.train, 6)
+    assert five.max(axis=1) == pytest.approx(radii(space, views.train, 5), abs=1e-6)
+
+
+def test_rare_categories_are_measured_exactly_once_found():
+    codes = np.arange(60, dtype=np.int32)[:, None]
+    view = View(np.zeros((60, 0)), codes)
+    space = Space.fit(view, np.random.default_rng(0))
+    places, apart = nearest(space, view, view)
+    assert places[: neighbours.FREQUENT, 0].tolist() == list(range(neighbours.FREQUENT))
+    assert set(apart[neighbours.FREQUENT :, 0]) == {0.0, 1.0}  # some share a place with another
+
+
+def test_the_space_of_some_columns(placed):
+    views, space = placed
+    train = views.train.select([1], [0])
+    _, apart = nearest(space.select([1]), train, train)
+    assert np.all(apart == 0)
+    assert space.select([1]).order[0] is space.order[1]
