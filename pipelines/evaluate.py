@@ -1,11 +1,11 @@
-"""evaluate: measure quality, diversity and privacy beside floors and trivial generators."""
+"""evaluate: measure quality, diversity and privacy beside floors and trivial generators, and attack the samples."""
 
 from __future__ import annotations
 
 from synth.config import load_params
 from synth.console import PathOption, stage
 from synth.evaluation.distributions import distributions as histograms
-from synth.evaluation.measurements import AREAS, evaluate
+from synth.evaluation.measurements import METRICS, evaluate
 from synth.evaluation.tables import load_tables
 from synth.storage import write_json
 
@@ -23,7 +23,7 @@ def main(
     measured = evaluate(data, seed=load_params().seed)
     write_json(out, measured)
     write_json(distributions, histograms(data))
-    write_json(metrics, {area: {name: entry["value"] for name, entry in measured[area].items()} for area in AREAS})
+    write_json(metrics, {area: {name: entry["value"] for name, entry in measured[area].items()} for area in METRICS})
 
 
 if __name__ == "__main__":

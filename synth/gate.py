@@ -10,6 +10,7 @@ from synth.config import Bound
 from synth.errors import ConfigError
 
 VALIDATION = "validation"
+ENDS = {"low", "high"}
 
 
 @dataclass(frozen=True)
@@ -44,23 +45,28 @@ class Verdict:
 def gate(validation: Mapping[str, Any], metrics: Mapping[str, Any], thresholds: Mapping[str, Bound]) -> Verdict:
     """Hold the validation results and the measurements against the thresholds.
 
-    thresholds: "area.figure" -> bound, for example "quality.c2st_auc"
+    thresholds: "area.figure" -> bound, for example "quality.c2st_auc"; "area.figure.low" or ".high" bounds an end of
+    the figure's interval, so "attacks.linkability.low" what an attack is proven to gain
     A figure that is undefined on these data cannot be judged, and so fails its check: leave its threshold out where
     the data cannot define it. ConfigError lists the figures where a threshold names none.
     """
     known = {f"{area}.{name}": entry for area, entries in metrics.items() for name, entry in _figures(entries)}
+    ends = {
+        f"{name}.{end}": {**entry, "value": entry[end]} for name, entry in known.items() for end in ENDS & set(entry)
+    }
     failures = list(validation["critical_failures"])
     checks = [Check(VALIDATION, float(len(failures)), "no critical failure", not failures)]
     reasons = [f"validation: {failure}" for failure in failures]
     for name, bound in thresholds.items():
-        if name not in known:
+        found = known.get(name) or ends.get(name)
+        if found is None:
             raise ConfigError(f"gate: {name!r} is not a figure; there are: {', '.join(known)}")
-        check = _judge(name, known[name], bound)
+        check = _judge(name, found, bound)
         checks.append(check)
         if not check.passed:
-            found = "undefined" if check.value is None else f"{check.value:g}"
-            why = f" ({known[name]['reason']})" if check.value is None and known[name].get("reason") else ""
-            reasons.append(f"{name} is {found}{why}, must be {check.bound}")
+            value = "undefined" if check.value is None else f"{check.value:g}"
+            why = f" ({found['reason']})" if check.value is None and found.get("reason") else ""
+            reasons.append(f"{name} is {value}{why}, must be {check.bound}")
     return Verdict(not reasons, tuple(reasons), tuple(checks))
 
 

@@ -21,6 +21,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 OPEN_COLUMNS = 12  # distributions that are shown without unfolding
 SHOWN_COLUMNS = 60  # distributions that are drawn at all, the worst first
 NEGLIGIBLE = 1e-3  # a gap to real data that no reader would act on
+CHANCE = {"membership_tpr_1": 0.01, "membership_tpr_01": 0.001, "membership_auc": 0.5}  # of other attacks 0
 STRIP_WIDTH, STRIP_PAD = 180, 10
 
 Json = Mapping[str, Any]
@@ -68,6 +69,7 @@ def render(
         areas=[
             (area, [_row(metric, metrics[area][metric.name], area) for metric in METRICS[area]]) for area in METRICS
         ],
+        attacks=_attacks(metrics["attacks"]),
         tiles=_tiles(metrics, lift),
         columns=columns,
         open_columns=OPEN_COLUMNS,
@@ -122,7 +124,7 @@ def _script_json(value: Any) -> Markup:
 
 def _row(metric: Metric, entry: Json, area: str) -> dict[str, Any]:
     """One line of the table of figures."""
-    standing, label = _standing(metric, entry, "copy" if area == "privacy" else "independent")
+    standing, label = _standing(metric, entry, "independent" if area in ("quality", "diversity") else "copy")
     arrow = {"lower": "↓ lower", "higher": "↑ higher", "target": "→ floor"}[metric.better]
     if metric.target is not None:
         arrow = f"→ {metric.target:g}"
@@ -226,6 +228,17 @@ def _tiles(metrics: Json, lift: Json | None) -> list[dict[str, str]]:
             }
         )
     return out
+
+
+def _attacks(entries: Json) -> list[dict[str, Any]]:
+    """The attacks that are defined, each with whether its interval is above chance."""
+    found = []
+    for metric in METRICS["attacks"]:
+        entry = entries[metric.name]
+        chance = CHANCE.get(metric.name, 0.0)
+        if entry["value"] is not None:
+            found.append({"title": metric.title, "entry": entry, "chance": chance, "proven": entry["low"] > chance})
+    return found
 
 
 def _verdict(verdict: Json | None) -> dict[str, Any]:

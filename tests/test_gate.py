@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -109,7 +110,46 @@ def test_unseen_real_rows_pass(tables, bounds):
 def test_a_copy_of_the_training_rows_is_stopped_for_privacy_alone(tables, bounds):
     verdict = judge(tables, tables.train, bounds)
     failed = {check.name for check in verdict.checks if not check.passed}
-    assert failed == {"privacy.dcr_share", "privacy.identical_excess"}
+    attacks = {name for name in bounds if name.startswith("attacks.")}
+    assert failed == {"privacy.dcr_share", "privacy.identical_excess"} | attacks
+
+
+def test_a_bootstrap_with_noise_is_stopped_by_every_attack(tables, bounds):
+    rng = np.random.default_rng(0)
+    rows = tables.train.sample(len(tables.train), replace=True, random_state=0).reset_index(drop=True)
+    rows["income"] += rng.normal(0, 0.01 * rows["income"].std(), len(rows))
+    failed = {check.name for check in judge(tables, rows, bounds).checks if not check.passed}
+    assert {name for name in bounds if name.startswith("attacks.")} <= failed
+
+
+@pytest.mark.parametrize("name", GATE)
+def test_each_threshold_stops_by_itself(name):
+    def measured(value: Callable[[str, Bound], float]) -> dict:
+        entries: dict = {}
+        for key, bound in GATE.items():
+            area, figure, *end = key.split(".")
+            entries.setdefault(area, {})[figure] = {"value": 0.0, end[0] if end else "value": value(key, bound)}
+        return entries
+
+    def edge(key: str, bound: Bound) -> float:
+        return bound.max if bound.max is not None else bound.min
+
+    def beyond(key: str, bound: Bound) -> float:
+        step = 0.0 if key != name else 1e-6 if bound.max is not None else -1e-6
+        return edge(key, bound) + step
+
+    assert gate(VALID, measured(edge), GATE).passed
+    refused = gate(VALID, measured(beyond), GATE)
+    assert [check.name for check in refused.checks if not check.passed] == [name]
+
+
+def test_an_end_of_an_interval_can_be_bounded():
+    entries = {"attacks": {"linkability": {"value": 0.3, "low": 0.1, "high": 0.5}}}
+    assert gate(VALID, entries, {"attacks.linkability.low": Bound(max=0.2)}).passed
+    assert not gate(VALID, entries, {"attacks.linkability.high": Bound(max=0.4)}).passed
+    missing = {"attacks": {"linkability": {"value": None, "low": None, "high": None, "reason": "one column"}}}
+    reasons = gate(VALID, missing, {"attacks.linkability.low": Bound(max=0.2)}).reasons
+    assert reasons == ("attacks.linkability.low is undefined (one column), must be at most 0.2",)
 
 
 def test_independent_columns_are_stopped_for_quality(tables, bounds):

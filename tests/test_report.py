@@ -190,6 +190,15 @@ def test_every_figure_and_what_is_left_out_is_shown(page):
     assert "26,989" in text
 
 
+def test_what_attacks_gain_is_said(page, parts):
+    assert "surely above chance" in "".join(Page(page).words)
+    proven = {**parts["metrics"]["attacks"]["linkability"], "value": 0.5, "low": 0.4, "high": 0.6}
+    attacks = {**parts["metrics"]["attacks"], "linkability": proven}
+    caught = "".join(Page(render(**{**parts, "metrics": {**parts["metrics"], "attacks": attacks}})).words)
+    assert "above chance" in caught
+    assert "0.400 to 0.600" in caught
+
+
 def test_parts_that_are_missing_are_left_out(parts):
     nothing = dict.fromkeys(("distributions", "lift", "speed", "validation", "verdict", "curve", "provenance"))
     bare = render(**{**parts, **nothing})

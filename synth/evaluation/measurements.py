@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from synth.evaluation import diversity, privacy, quality
+from synth.evaluation import attacks, diversity, privacy, quality
+from synth.evaluation.attacks.rates import Rate
 from synth.evaluation.encoding import View, Views
 from synth.evaluation.metric import Figures, Metric
 from synth.evaluation.tables import Tables
 
 AREAS = {"quality": quality, "diversity": diversity, "privacy": privacy}
-METRICS: dict[str, tuple[Metric, ...]] = {area: module.METRICS for area, module in AREAS.items()}
+METRICS: dict[str, tuple[Metric, ...]] = {
+    **{area: module.METRICS for area, module in AREAS.items()},
+    "attacks": attacks.METRICS,
+}
+STAND_INS = ("floor", "independent", "copy")
 WORST_PAIRS = 20
-INTERVAL = "95 % interval from {repeats} random halves of all tables (half-sampling, Student's t)"
+INTERVAL = (
+    "95 % interval from {repeats} random halves of all tables (half-sampling, Student's t); of the attacks from their "
+    "own counts"
+)
 
 Result = dict[str, Any]
 
 
 def evaluate(data: Tables, *, seed: int = 0, repeats: int = 5) -> Result:
-    """Measure quality, diversity and privacy of `data.synthetic`.
+    """Measure quality, diversity and privacy of `data.synthetic`, and attack it.
 
     Returns JSON without NaN: an entry for each figure under its area with `value`, `low`, `high` (interval),
     `floor` (the test rows in the place of the synthetic ones; for tstr the model trained on real rows), `independent`
@@ -32,17 +39,20 @@ def evaluate(data: Tables, *, seed: int = 0, repeats: int = 5) -> Result:
     rows that the figures were read from.
 
     The interval of a figure is read from `repeats` random halves of all four tables: the spread of the figure over
-    halves without replacement estimates the standard error on all rows (McCarthy 1969). Where holdout and test are
-    the same rows, every second one is taken for the holdout and the rest for the test, or the floor would be
-    compared with itself. The same seed gives the same result.
+    halves without replacement estimates the standard error on all rows (McCarthy 1969). An attack is run on the whole
+    tables alone, its interval comes from its own counts. Where holdout and test are the same rows, every second one is
+    taken for the holdout and the rest for the test, or the floor would be compared with itself. The same seed gives the
+    same result.
     """
     views, root = _apart(data.views), np.random.SeedSequence(seed)
-    seeds = root.spawn(repeats + 4)
+    seeds, attack_seed = root.spawn(repeats + 4), root.spawn(1)[0]
     columns = quality.column_errors(views, np.random.default_rng(seeds[0]))
     pairs = quality.pair_errors(views, np.random.default_rng(seeds[0]))
     shown = measure(views, np.random.default_rng(seeds[0]))
     halves = [measure(_halved(views, rng), rng) for rng in map(np.random.default_rng, seeds[4:])]
-    beside = _beside(views, [np.random.default_rng(s) for s in seeds[1:4]])
+    rngs = dict(zip(STAND_INS, map(np.random.default_rng, seeds[1:4]), strict=True))
+    stand_ins = _stand_ins(views, rngs["independent"])
+    beside = _beside(stand_ins, rngs)
     unseen = views.with_synthetic(views.test)
     floors = quality.column_errors(unseen, np.random.default_rng(seeds[1])) if len(views.test) else {}
     result: Result = {
@@ -52,6 +62,7 @@ def evaluate(data: Tables, *, seed: int = 0, repeats: int = 5) -> Result:
         }
         for area in AREAS
     }
+    result["attacks"] = _attacked(views, stand_ins, attack_seed)
     result["columns"] = {
         name: {"shape_error": _round(error), "floor": _round(floors.get(name))}
         for name, error in sorted(columns.items(), key=lambda item: -item[1])
@@ -61,7 +72,7 @@ def evaluate(data: Tables, *, seed: int = 0, repeats: int = 5) -> Result:
     result["undefined"] = dict(views.undefined)
     result["subsample"] = {
         **{role: len(getattr(views, role)) for role in ("train", "holdout", "test", "synthetic")},
-        **{key: count for module in AREAS.values() for key, count in module.rows(views).items()},
+        **{key: count for module in (*AREAS.values(), attacks) for key, count in module.rows(views).items()},
     }
     result["seed"], result["repeats"], result["interval"] = seed, repeats, INTERVAL.format(repeats=repeats)
     return result
@@ -77,20 +88,31 @@ def independent_columns(view: View, rng: np.random.Generator) -> View:
     return View(rng.permuted(view.numbers, axis=0), rng.permuted(view.codes, axis=0))
 
 
-def _beside(views: Views, rngs: list[np.random.Generator]) -> dict[str, dict[str, Figures]]:
-    stand_ins: dict[str, Callable[[], View]] = {
-        "floor": lambda: views.test,
-        "independent": lambda: independent_columns(views.train, rngs[1]),
-        "copy": lambda: views.train,
-    }
-    found = {}
-    for (name, make), rng in zip(stand_ins.items(), rngs, strict=True):
-        view = make()
-        if len(view):
-            found[name] = measure(views.with_synthetic(view), rng)
+def _stand_ins(views: Views, rng: np.random.Generator) -> dict[str, Views]:
+    """The same comparison for what takes the place of the synthetic rows; without the floor where there are no rows."""
+    made = {"floor": views.test, "independent": independent_columns(views.train, rng), "copy": views.train}
+    return {name: views.with_synthetic(view) for name, view in made.items() if len(view)}
+
+
+def _beside(stand_ins: dict[str, Views], rngs: dict[str, np.random.Generator]) -> dict[str, dict[str, Figures]]:
+    found = {name: measure(views, rngs[name]) for name, views in stand_ins.items()}
     if "floor" in found:
         found["floor"]["quality"]["tstr"] = found["copy"]["quality"]["tstr"]  # trained on real, tested on real
     return found
+
+
+def _attacked(views: Views, stand_ins: dict[str, Views], seed: np.random.SeedSequence) -> Result:
+    """An entry for each figure of the attacks."""
+    shown = attacks.attack(views, seed)
+    beside = {name: attacks.attack(other, seed) for name, other in stand_ins.items()}
+
+    def entry(metric: Metric) -> Result:
+        rate = shown[metric.name]
+        ends = {name: _round(getattr(rate, name, None)) for name in Rate._fields}
+        others = {name: _round(getattr(beside.get(name, {}).get(metric.name), "value", None)) for name in STAND_INS}
+        return {**ends, **others, **({} if rate else {"reason": metric.undefined})}
+
+    return {metric.name: entry(metric) for metric in attacks.METRICS}
 
 
 def _apart(views: Views) -> Views:
@@ -113,7 +135,7 @@ def _entry(
 ) -> Result:
     value = shown[metric.name]
     entry: Result = {"value": _round(value), **_interval(metric, value, [half[metric.name] for half in halves])}
-    for name in ("floor", "independent", "copy"):
+    for name in STAND_INS:
         entry[name] = _round(beside[name][area][metric.name]) if name in beside else None
     if value is None:
         entry["reason"] = metric.undefined
