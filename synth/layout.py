@@ -40,9 +40,13 @@ class ColumnLayout:
 
 @dataclass(frozen=True)
 class TableLayout:
-    """The modelled columns in the order in which an autoregressive model should take them."""
+    """The modelled columns in the order in which an autoregressive model should take them.
+
+    target: place among them of the one that users of the data will predict, None where there is none
+    """
 
     columns: tuple[ColumnLayout, ...]
+    target: int | None = None
 
     @property
     def cardinalities(self) -> list[int]:

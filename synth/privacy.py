@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -87,16 +88,26 @@ class Ledger:
         multiplier = self._pay(rho, what, gaussian=True)
         return exact + self.rng.normal(0.0, multiplier * sensitivity, exact.shape)
 
-    def choose(self, scores: ArrayLike, rho: float, what: str, sensitivity: float = 1.0) -> int:
+    def choose(
+        self,
+        scores: ArrayLike,
+        rho: float,
+        what: str,
+        sensitivity: float = 1.0,
+        allowed: Callable[[int], bool] = lambda _: True,
+    ) -> int:
         """The place of a great score: the exponential mechanism (McSherry & Talwar 2007), epsilon = sqrt(8 rho).
 
         Its zCDP is epsilon^2 / 8 (Cesar & Rogers 2021). One row may change each score by `sensitivity` at most.
+
+        allowed: whether a place may be chosen, by what is public; it is asked from the best on, and -1 is the answer
+            where none may
         """
-        exact = np.asarray(scores, dtype=np.float64)
-        if self.privacy is None:
-            return int(exact.argmax())
-        self._pay(rho, what, gaussian=False)
-        return int((exact * math.sqrt(8 * rho) / (2 * sensitivity) + self.rng.gumbel(size=exact.shape)).argmax())
+        noisy = np.asarray(scores, dtype=np.float64)
+        if self.privacy is not None:
+            self._pay(rho, what, gaussian=False)
+            noisy = noisy * math.sqrt(8 * rho) / (2 * sensitivity) + self.rng.gumbel(size=noisy.shape)
+        return next((place for place in np.argsort(-noisy, kind="stable").tolist() if allowed(place)), -1)
 
     def frequent(self, counts: ArrayLike, rho: float, delta: float, what: str) -> tuple[NDArray[np.float64], float]:
         """Noisy counts of values that no domain names, and the least that such a count must have to be told.

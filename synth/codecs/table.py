@@ -64,7 +64,9 @@ class TableCodec:
     @property
     def layout(self) -> TableLayout:
         """What a model is told; columns without tokens are left out."""
-        return TableLayout(tuple(found for _, found in self._modelled))
+        names = [self.schema.names[i] for i, _ in self._modelled]
+        target = names.index(self.schema.target) if self.schema.target in names else None
+        return TableLayout(tuple(found for _, found in self._modelled), target)
 
     def encode(self, table: pa.Table, *, places: bool = True) -> dict[str, NDArray[Any]]:
         """{"tokens": (N, D) int64} of a table with the schema's columns and, where wanted, their {"places": (N, D)
