@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 import math
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -160,7 +161,7 @@ class Model(GenerativeModel):
     def _links(self) -> Iterator[Link]:
         """The chain, column after column."""
         sizes = self.layout.cardinalities
-        groups, shares = self.groups.split(sizes), self.shares.split(sizes)
+        groups, shares = torch.split(self.groups, sizes), torch.split(self.shares, sizes)
         counts = [int(group.max()) + 1 for group in groups]
         start = 0
         for place, column in enumerate(self.order.tolist()):
@@ -175,13 +176,13 @@ class Model(GenerativeModel):
         """Turn what was measured into buffers."""
         chain = list(run.tree().chain())
         width = max(len(parents) for _, parents, _ in chain)
-        place = {"device": self.order.device}
-        self.order = torch.tensor([column for column, _, _ in chain], **place)
+        device = self.order.device
+        self.order = torch.tensor([column for column, _, _ in chain], device=device)
         padded = [[*parents, *[-1] * (width - len(parents))] for _, parents, _ in chain]
-        self.parents = torch.tensor(padded, dtype=torch.long, **place).view(len(chain), width)
-        self.tables = logs(np.concatenate([table.ravel() for _, _, table in chain])).to(**place)
-        self.groups = torch.from_numpy(np.concatenate(run.groups)).to(**place)
-        self.shares = logs(np.concatenate([run.inside(d) for d in range(len(run.groups))])).to(**place)
+        self.parents = torch.tensor(padded, dtype=torch.long, device=device).view(len(chain), width)
+        self.tables = logs(np.concatenate([table.ravel() for _, _, table in chain])).to(device)
+        self.groups = torch.from_numpy(np.concatenate(run.groups)).to(device)
+        self.shares = logs(np.concatenate([run.inside(d) for d in range(len(run.groups))])).to(device)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
         """Make room for as many parents and cells as the state has."""
@@ -345,7 +346,7 @@ class Measurements:
             cell = cell * sizes[d] + self.tokens[:, d]
         return np.bincount(cell, minlength=math.prod(sizes[d] for d in clique)).astype(np.float64)
 
-    def _found(self, clique: Clique, counts: NDArray[np.float64], spread: NDArray[np.float64]) -> None:
+    def _found(self, clique: Clique, counts: NDArray[Any], spread: NDArray[Any]) -> None:
         """Keep counts (cells,) whose noise has the deviations `spread`."""
         if self.ledger.privacy is None:
             spread = np.sqrt(np.maximum(counts, 1.0))  # Pearson's chi-square, so that rare cells are fitted as well
@@ -380,8 +381,8 @@ def library() -> tuple[Any, Any]:
     """`mbi` and the context in which it counts in float64; ConfigError says how to install it."""
     try:
         jax = importlib.import_module("jax")
-        float64 = jax.enable_x64(True)
-        with float64:
+        with jax.enable_x64(True), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a cache on disk that nothing has turned on
             return importlib.import_module("mbi"), jax.enable_x64(True)
     except ModuleNotFoundError as error:
         raise ConfigError(f"marginals need {error.name}, which is missing: pip install 'synth[privacy]'") from None
