@@ -23,7 +23,7 @@ RECORD = "one row of the source"
 ADJACENCY = "add or remove one row"
 DELTA_SHARE = 0.1  # of delta, kept for categories that no domain names
 PRECISION = 1e-3  # relative, of a noise multiplier that is searched for
-ORDERS = (*(1 + x / 10 for x in range(1, 100)), *range(11, 64), *(2**i for i in range(6, 14)))
+ORDERS = (*(1 + x / 10 for x in range(1, 100)), *range(11, 64), *(round(64 * 1.1**i) for i in range(52)))
 
 
 class Privacy(BaseModel):
