@@ -158,8 +158,8 @@ def column_linear_norms(module: ColumnLinear, inputs: list[Tensor], outputs: Ten
 
 
 def linear_norms(module: Linear, inputs: list[Tensor], outputs: Tensor) -> Norms:
-    """Likewise of a dense map; inputs [(B, I)], outputs (B, O)."""
-    inner, outer = inputs[0].square().sum(1), outputs.square().sum(1)  # (B,)
+    """Likewise of a dense map; inputs [(I, B)], outputs (O, B), as Opacus turns what it takes for (columns, rows)."""
+    inner, outer = inputs[0].square().sum(0), outputs.square().sum(0)  # (B,)
     return {module.weight: (inner * outer).sqrt(), module.bias: outer.sqrt()}
 
 

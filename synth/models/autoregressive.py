@@ -16,7 +16,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from synth.layout import Condition, TableLayout
-from synth.models.base import Batch, GenerativeModel, TrainingConfig
+from synth.models.base import PRIVATE, Batch, GenerativeModel, TrainingConfig
 from synth.nets.columns import (
     ColumnLinear,
     ColumnNetwork,
@@ -58,14 +58,7 @@ class Model(GenerativeModel):
     conditional = True
     places = False
     private = "gradients"
-    private_config: ClassVar[Mapping[str, Any]] = {
-        "batch_size": 1024,
-        "epochs": 24,
-        "gradient_clip": 1.0,
-        "validation_share": 0.0,
-        "dropout": 0.0,
-        "weight_decay": 0.0,
-    }
+    private_config: ClassVar[Mapping[str, Any]] = PRIVATE
 
     config: Config
     offsets: Tensor

@@ -10,7 +10,9 @@ grows from 0 to 1 and the network learns what was there (Sahoo et al. 2024, eq. 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from itertools import pairwise
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -18,7 +20,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from synth.layout import Condition, TableLayout
-from synth.models.base import Batch, GenerativeModel, TrainingConfig
+from synth.models.base import PRIVATE, Batch, GenerativeModel, TrainingConfig
 from synth.nets.columns import draw
 from synth.nets.denoiser import Denoiser
 from synth.nets.dense import Linear
@@ -57,6 +59,9 @@ class Config(TrainingConfig):
 class Model(GenerativeModel):
     """The denoiser of a row: C numbers and Q categories."""
 
+    private = "gradients"
+    private_config: ClassVar[Mapping[str, Any]] = PRIVATE
+
     config: Config
     offsets: Tensor
     hidden: Tensor
@@ -83,15 +88,23 @@ class Model(GenerativeModel):
 
     def loss(self, batch: Batch, generator: torch.Generator) -> Tensor:
         """Squared error of the velocity and cross-entropy of the hidden categories, per row, summed over columns."""
+        return self._losses(batch, generator, together=True).mean()
+
+    def losses(self, batch: Batch, generator: torch.Generator) -> Tensor:
+        """(B,) the same of each row, at a time of its own."""
+        return self._losses(batch, generator, together=False)
+
+    def _losses(self, batch: Batch, generator: torch.Generator, *, together: bool) -> Tensor:
+        """together: whether the times of the rows are spread evenly, which errs less than drawing each by itself."""
         B = len(batch["tokens"])
         x = probit(self.ranks.rank(batch["tokens"], batch.get("places"), generator))  # (B, C)
         tokens = batch["tokens"][:, self.ranks.nominal]  # (B, Q)
-        device = x.device
-        start = rand((1,), generator, device)
-        time = ((start + torch.arange(B, device=device) / B) % 1).clamp_min(LEAST_TIME)  # (B,), evenly spread
+        start = rand((1 if together else B,), generator, x.device)
+        spread = torch.arange(B, device=x.device) / B if together else 0.0
+        time = ((start + spread) % 1).clamp_min(LEAST_TIME)  # (B,)
         angle = time[:, None] * (math.pi / 2)
-        noise = randn(x.shape, generator, device)
-        masked = rand(tokens.shape, generator, device) < time[:, None]
+        noise = randn(x.shape, generator, x.device)
+        masked = rand(tokens.shape, generator, x.device) < time[:, None]
         noisy = x * angle.cos() + noise * angle.sin()
         velocity, logits = self._denoise(
             noisy, torch.where(masked, self.hidden, tokens), time, generator if self.training else None
@@ -100,7 +113,7 @@ class Model(GenerativeModel):
         nats = torch.zeros_like(error)
         for q, found in enumerate(logits):
             nats += torch.where(masked[:, q], F.cross_entropy(found, tokens[:, q], reduction="none"), 0.0)
-        return (error + nats / time).mean()
+        return error + nats / time
 
     @torch.no_grad()
     def sample(self, n: int, generator: torch.Generator, condition: Condition | None = None) -> dict[str, Tensor]:

@@ -9,7 +9,8 @@ slope as its density. Columns of few tokens have a piece for each of them, strai
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Mapping
+from typing import Any, ClassVar, cast
 
 import torch
 import torch.nn.functional as F
@@ -17,7 +18,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from synth.layout import Condition, TableLayout
-from synth.models.base import Batch, GenerativeModel, TrainingConfig
+from synth.models.base import PRIVATE, Batch, GenerativeModel, TrainingConfig
 from synth.nets.columns import ColumnLinear, ColumnNetwork, Head, draw, group_heads, token_rows, token_vectors
 from synth.nets.dense import dropped
 from synth.nets.draws import rand
@@ -50,6 +51,9 @@ class Config(TrainingConfig):
 class Model(GenerativeModel):
     """The flow over the columns of `layout`, in its order."""
 
+    private = "gradients"
+    private_config: ClassVar[Mapping[str, Any]] = PRIVATE
+
     config: Config
     offsets: Tensor
     rows: Tensor
@@ -79,6 +83,10 @@ class Model(GenerativeModel):
     def loss(self, batch: Batch, generator: torch.Generator) -> Tensor:
         """Mean negative log-likelihood of a row in nats, with dropout while in training mode."""
         return -self._log_prob(batch, generator if self.training else None).mean()
+
+    def losses(self, batch: Batch, generator: torch.Generator) -> Tensor:
+        """(B,) negative log-likelihood of each row in nats."""
+        return -self._log_prob(batch, None)
 
     def log_prob(self, batch: Batch) -> Tensor:
         """(B,) exact log-likelihood of each row in nats; 0 for a table without modelled columns."""

@@ -8,6 +8,8 @@ rows as a whole miss it, and samples are blurred (Dai & Wipf 2019).
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -15,7 +17,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from synth.layout import Condition, TableLayout
-from synth.models.base import Batch, GenerativeModel, TrainingConfig
+from synth.models.base import PRIVATE, Batch, GenerativeModel, TrainingConfig
 from synth.nets.columns import (
     Block,
     ColumnLinear,
@@ -170,6 +172,8 @@ class Model(GenerativeModel):
     """Encoder, decoder and prior over the columns of `layout`."""
 
     places = False
+    private = "gradients"
+    private_config: ClassVar[Mapping[str, Any]] = PRIVATE
 
     config: Config
 
@@ -183,11 +187,15 @@ class Model(GenerativeModel):
 
     def loss(self, batch: Batch, generator: torch.Generator) -> Tensor:
         """Negative evidence lower bound of a row in nats, its divergence weighted by beta."""
+        return self.losses(batch, generator).mean()
+
+    def losses(self, batch: Batch, generator: torch.Generator) -> Tensor:
+        """(B,) the same of each row."""
         reconstruction, divergence = self.bound(batch["tokens"], generator)
         return reconstruction + self.config.beta * divergence
 
     def bound(self, tokens: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Both terms of the negative evidence lower bound, means over rows in nats, from one draw of latents each.
+        """Both terms of the negative evidence lower bound of each row, (B,) in nats, from one draw of latents each.
 
         They are E[-log p(x | z)] and E[log q(z | x) - log p(z)]; tokens: (B, D) int64.
         """
@@ -195,12 +203,12 @@ class Model(GenerativeModel):
         noise = randn(mean.shape, generator, mean.device)
         latents = mean + (log_variance / 2).exp() * noise
         entropy = (log_variance + math.log(2 * math.pi) + 1).sum(1) / 2
-        divergence = -(entropy + self.prior(latents)).mean()
+        divergence = -(entropy + self.prior(latents))
         columns = tokens.t()
-        reconstruction = divergence.new_zeros(())
+        reconstruction = torch.zeros_like(divergence)
         for logits, members in zip(self.decoder(latents), self.decoder.members, strict=True):
-            nats = F.cross_entropy(logits.flatten(0, 1), columns[members].flatten(), reduction="sum")
-            reconstruction = reconstruction + nats / len(tokens)
+            nats = F.cross_entropy(logits.flatten(0, 1), columns[members].flatten(), reduction="none")
+            reconstruction = reconstruction + nats.view(-1, len(tokens)).sum(0)
         return reconstruction, divergence
 
     @torch.no_grad()
