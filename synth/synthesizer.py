@@ -15,14 +15,12 @@ import pyarrow as pa
 import safetensors.torch
 import torch
 from numpy.typing import NDArray
-from pydantic import ValidationError
 from safetensors import SafetensorError
 
 from synth import models, training
 from synth.codecs.domains import declared_codec, measured, private_schema
 from synth.codecs.rules.codec import AnyCodec, RuledCodec, table_codec
 from synth.codecs.table import restore
-from synth.config import first_problem
 from synth.constraints import Rule
 from synth.description import DESCRIPTION, FORMAT_VERSION, read_description
 from synth.detection import detect, detect_again
@@ -36,6 +34,7 @@ from synth.ordered import in_order
 from synth.privacy import Ledger, Privacy
 from synth.requests import BLOCK, KEPT_BLOCK, Request
 from synth.schema import RARE_VALUES, Domain, Schema
+from synth.settings import configure, promise
 from synth.storage import check_replaceable, replacing, write_json
 from synth.stored import AnyTable, Stored, drawn, learnt_rows
 
@@ -438,32 +437,6 @@ class Synthesizer:
         if not hasattr(self, "model_"):
             raise InputError("the synthesizer is not fitted; call fit(data) or load(path) first")
         return self
-
-
-def promise(model: str, privacy: Privacy | Mapping[str, Any] | None) -> Privacy | None:
-    """The promise as it is checked; ConfigError names what is wrong with it, or a family that cannot keep one."""
-    if privacy is None:
-        return None
-    if models.family(model).Model.private is None:
-        able = [name for name in models.available() if models.family(name).Model.private]
-        raise ConfigError(f"privacy: the family {model!r} cannot keep a budget; these can: {', '.join(able)}")
-    try:
-        return privacy if isinstance(privacy, Privacy) else Privacy.model_validate(dict(privacy))
-    except ValidationError as error:
-        raise ConfigError(f"privacy: {first_problem(error)}") from None
-
-
-def configure(model: str, config: Mapping[str, Any], *, private: bool = False) -> TrainingConfig:
-    """The family's `Config` from plain values; ConfigError names an unknown key with those that there are."""
-    kind: type[TrainingConfig] = models.family(model).Config
-    unknown = sorted(set(config) - set(kind.model_fields))
-    if unknown:
-        raise ConfigError(f"{model}: unknown key {unknown[0]!r}; there are: {', '.join(sorted(kind.model_fields))}")
-    usual = models.family(model).Model.private_config if private else {}
-    try:
-        return kind.model_validate({**usual, **config})
-    except ValidationError as error:
-        raise ConfigError(f"{model}: {first_problem(error)}") from None
 
 
 @contextmanager
