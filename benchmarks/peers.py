@@ -52,6 +52,8 @@ ENVIRONMENTS = {
         ),
         shown=("mostlyai-engine", "torch", "pandas"),
     ),
+    # The reference for the attacks; it wants a numpy before 2.
+    "anonymeter": Environment(packages=("anonymeter==1.1.0",), shown=("anonymeter", "numpy", "pandas", "polars")),
 }
 
 

@@ -50,13 +50,18 @@ def attack(views: Views, rng: np.random.Generator) -> dict[str, Rate | None]:
     return {"attribute_inference": advantage(*counts["train"], *counts["holdout"])}
 
 
-def guessed(space: Space, rows: View, synthetic: View, secret: str, views: Views) -> NDArray[np.bool_]:
-    """(n,) Whether the nearest synthetic row in all other columns has the secret of each row."""
+def guessed(
+    space: Space, rows: View, synthetic: View, secret: str, views: Views, close: float = CLOSE
+) -> NDArray[np.bool_]:
+    """(n,) Whether the nearest synthetic row in all other columns has the secret of each row.
+
+    close: how far apart two equal numbers may be, as a share of the rows
+    """
     known = views.places([name for name in views.names if name != secret])
     places, _ = nearest(space.select(known[0]), rows.select(*known), synthetic.select(*known))
     hidden = views.places([secret])
     guesses = synthetic.take(places[:, 0]).select(*hidden)
-    return np.asarray(paired(space.select(hidden[0]), rows.select(*hidden), guesses) <= CLOSE**2)
+    return np.asarray(paired(space.select(hidden[0]), rows.select(*hidden), guesses) <= close**2)
 
 
 def rows(views: Views) -> dict[str, int]:
