@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from synth.console import PathOption, stage
-from synth.schema import Schema
+from synth.description import read_fitted
 from synth.storage import read_parquet, write_json
 from synth.validation import suite as make_suite
 from synth.validation import validate
@@ -14,10 +14,16 @@ log = logging.getLogger(__name__)
 
 
 def main(
-    run: str, prepared: PathOption, samples: PathOption, suite: PathOption, out: PathOption, docs: PathOption
+    run: str,
+    prepared: PathOption,
+    model: PathOption,
+    samples: PathOption,
+    suite: PathOption,
+    out: PathOption,
+    docs: PathOption,
 ) -> None:
     """Write the suite, the results and the Data Docs; the gate of the release judges them."""
-    expectations = make_suite(Schema.load(prepared / "schema.json"), read_parquet(prepared / "train.parquet"))
+    expectations = make_suite(read_fitted(model).schema, read_parquet(prepared / "train.parquet"))
     write_json(suite, expectations)
     result = validate(samples, expectations, docs)
     write_json(out, result)

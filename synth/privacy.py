@@ -175,7 +175,7 @@ NOT_COVERED = (
     "column names, Arrow types, kinds and domains that the configuration declares, the family and its hyper-parameters",
     "people who have several rows: each row is promised for by itself",
     "every further fit of the same rows spends its own budget; budgets add up",
-    "figures that are measured on real rows after the fit (quality, privacy, lift) and the gate's verdict",
+    "what is measured on real rows after the fit: figures and their numbers of rows, report.html, the gate's verdict",
     "the limits of floating-point noise (Mironov 2012) and the time that a fit takes",
 )
 

@@ -39,6 +39,7 @@ from synth.training import (
 
 Norms = dict[nn.Parameter, Tensor]
 
+SETTLING = 5  # a stream of random numbers beside those of `synth.training`
 GRADIENTS = "clipped gradients of the training"
 
 
@@ -70,6 +71,7 @@ def train_privately(
         warnings.filterwarnings("ignore", "Full backward hook is firing")  # inputs that need no gradient are no fault
         stopped = run.fit(None, math.inf, on_epoch)
     run.finish()
+    model.settle(stream_generator(seed, SETTLING, 0, device))
     return History(tuple(run.progress.epochs), stopped, run.progress.step, rows)
 
 
@@ -117,6 +119,8 @@ class PrivateTraining(Training):
         self.private_optimiser.zero_grad(set_to_none=True)
         if len(batch["tokens"]):
             losses = self.model.losses(batch, self.noise())  # (B,)
+            for parameter in self.hooked.trainable_parameters:  # a map that this table has no use for has no gradient
+                parameter._norm_sample = torch.zeros_like(losses)
             losses.sum().backward(retain_graph=True)  # type: ignore[no-untyped-call]
             weights = self.hooked.get_clipping_coef()
             self.optimiser.zero_grad(set_to_none=True)

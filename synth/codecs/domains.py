@@ -51,7 +51,7 @@ FAKES = {  # what -> Faker's method, of examples of how such data are written
 CERTAIN = 3.0  # deviations of the noise above which a count is one
 DOMAIN_SHARE = 0.1  # of the budget, for domains that are not declared
 ROWS_SHARE = 0.02  # for the numbers of rows and of nulls
-SINGLES_SHARE = 0.1  # for the frequencies that a training begins with
+SINGLES_SHARE = 0.2  # for the frequencies that a training begins with
 
 
 def check_domain(name: str, domain: Domain, array: pa.Array, text: str | None) -> None:

@@ -32,6 +32,8 @@ from synth.nets.particles import Evidence, Particles
 
 PARTICLE_ROWS = 8192  # candidates drawn at once under a condition
 SAMPLE_ROWS = 2048  # rows drawn at once, so that activations stay in the processor's cache
+SETTLE_ROWS, SETTLE_ROUNDS = 20_000, 10  # rows drawn, and corrections of each column's biases
+LEAST = 1e-7  # frequency of a token that never came
 MASK_POOL = 1 << 21  # values of the dropout pool, more where one step needs more
 
 
@@ -95,6 +97,26 @@ class Model(GenerativeModel):
     def losses(self, batch: Batch, generator: torch.Generator) -> Tensor:
         """(B,) negative log-likelihood of each row in nats."""
         return -self.log_prob(batch)
+
+    @torch.no_grad()
+    def settle(self, generator: torch.Generator) -> None:
+        """Shift the biases, column after column, until rows that are drawn have each column's frequencies.
+
+        Noise on gradients moves them; the noisy counts that the layout tells are nearer to the truth.
+        """
+        device = self.embedding.device
+        context = torch.zeros((SETTLE_ROWS, self.config.width), device=device)
+        for d, column in enumerate(self.layout.columns):
+            group, i = self.place[d]
+            head, K = cast("Head", self.heads[group]), column.cardinality
+            weight, _ = head.matrices()
+            wanted = torch.from_numpy(column.frequency).to(device).clamp_min(LEAST)
+            scores = self.network.column(context, d) @ weight[i, :, :K]  # (B, K)
+            for _ in range(SETTLE_ROUNDS):
+                found = (scores + head.bias[i, :K]).softmax(1).mean(0).clamp_min(LEAST)
+                head.bias[i, :K] += (wanted / found).log()
+            drawn = draw(scores + head.bias[i, :K], rand((SETTLE_ROWS,), generator, device))
+            context = context + self._column_vectors(drawn, d)
 
     def log_prob(self, batch: Batch) -> Tensor:
         """(B,) exact log-likelihood of each row in nats; 0 for a table without modelled columns."""

@@ -127,6 +127,10 @@ class GenerativeModel(nn.Module, ABC):
         """
         raise NotImplementedError(f"{type(self).__module__} does not learn by private gradients")
 
+    def settle(self, generator: torch.Generator) -> None:
+        """Make good, after the last private step and without any row, what noise has done to the frequencies that the
+        layout tells. Nothing by default."""
+
     def step(self, batch: Batch, generator: torch.Generator, descend: Descend) -> float:
         """Learn from one batch; returns the figure that stands for it in the training curve.
 
