@@ -23,6 +23,7 @@ from synth.storage import read_json, remove, sha256, write_json
 log = logging.getLogger(__name__)
 
 FLOOR = "real rows"
+FIT = ("epsilon", "delta", "domains")  # settings of a family that are options of `synth fit`
 OURS = ("synth", "torch", "numpy", "pandas", "scikit-learn")
 
 
@@ -90,7 +91,8 @@ class Bench:
 class Cell:
     """A system on a dataset with a seed.
 
-    system: `real rows`, a peer's name, or a family's, with settings where wanted: `baseline:kind=copula,other=1`.
+    system: `real rows`, a peer's name, or a family's, with settings where wanted: `baseline:kind=copula,other=1`,
+        or `marginals:epsilon=1,delta=1e-6,domains=adult.yaml`.
     """
 
     bench: Bench
@@ -170,7 +172,8 @@ class Cell:
         versions |= {name: importlib.metadata.version(name) for name in OURS}
         family, config = settings(self.system)
         model = self.bench.work / "models" / self.name
-        options = [part for key, value in config.items() for part in ("--set", f"{key}={json.dumps(value)}")]
+        own = [part for key in FIT if key in config for part in (f"--{key}", str(config.pop(key)))]
+        options = own + [part for key, value in config.items() for part in ("--set", f"{key}={json.dumps(value)}")]
         options += ["--model", family, "--target", self.dataset.target, "--seed", str(self.seed)]
         remove(model.with_name(f".{model.name}.checkpoint"))  # a fit that goes on from one would look cheap
         command: list[str | Path] = [sys.executable, "-m", "synth.cli", "fit", folder / "train.csv", "--out", model]

@@ -106,10 +106,16 @@ class Curve:
     points: Sequence[tuple[float, float, float]]
 
 
-def curves(title: str, axis: str, places: Sequence[str], lines: Sequence[Curve]) -> tuple[list[str], float]:
-    """Values against places (evenly spaced), the lines side by side at each: (SVG elements, height)."""
+def curves(
+    title: str, axis: str, places: Sequence[str], lines: Sequence[Curve], zero: bool = True
+) -> tuple[list[str], float]:
+    """Values against places (evenly spaced), the lines side by side at each: (SVG elements, height).
+
+    zero: whether the values are changes, with signs, whose axis holds 0
+    """
     width, tall, left, top = 560.0, 260.0, 60.0, TOP
-    scale = _Scale.of([value for line in lines for point in line.points for value in point] + [0.0], log=False)
+    known = [value for line in lines for point in line.points for value in point]
+    scale = _Scale.of(known + [0.0] * (zero or not known), log=False)
 
     def level(value: float) -> float:
         return top + tall * (1 - scale.place(value))
@@ -117,7 +123,16 @@ def curves(title: str, axis: str, places: Sequence[str], lines: Sequence[Curve])
     out = [_text(0, 16, title, size=15, weight=600), _text(left, 34, axis, size=11, fill=FAINT)]
     for tick in scale.ticks():
         out.append(_stroke(left, level(tick), left + width, level(tick), INK if tick == 0 else GRID))
-        out.append(_text(left - 8, level(tick) + 4, f"{tick:+g}" if tick else "0", anchor="end", fill=FAINT, size=10))
+        out.append(
+            _text(
+                left - 8,
+                level(tick) + 4,
+                f"{tick:+g}" if tick and zero else f"{tick:g}",
+                anchor="end",
+                fill=FAINT,
+                size=10,
+            )
+        )
     step = width / len(places)
     for number, place in enumerate(places):
         out.append(_text(left + step * (number + 0.5), top + tall + 18, place, anchor="middle", fill=FAINT, size=11))
