@@ -66,6 +66,9 @@ def train_privately(
         model.measure(batches, ledger, stream_generator(seed, OBSERVATION, 0, device))
         model.eval()
         return History((), "finished", 0, rows)
+    if not model.layout.columns:  # nothing but what is made up
+        model.eval()
+        return History((), "finished", 0, rows)
     run = PrivateTraining(model, tensors, seed=seed, device=device, max_minutes=max_minutes, ledger=ledger, rows=rows)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Full backward hook is firing")  # inputs that need no gradient are no fault
@@ -118,8 +121,9 @@ class PrivateTraining(Training):
         """One noisy step, on no row at all where none was drawn."""
         self.private_optimiser.zero_grad(set_to_none=True)
         if len(batch["tokens"]):
+            self._forget()
             losses = self.model.losses(batch, self.noise())  # (B,)
-            for parameter in self.hooked.trainable_parameters:  # a map that this table has no use for has no gradient
+            for parameter in self.hooked.trainable_parameters:
                 parameter._norm_sample = torch.zeros_like(losses)
             losses.sum().backward(retain_graph=True)  # type: ignore[no-untyped-call]
             weights = self.hooked.get_clipping_coef()
@@ -132,6 +136,14 @@ class PrivateTraining(Training):
                 parameter.grad = torch.zeros_like(parameter)
         self.private_optimiser.step()
         return math.nan
+
+    def _forget(self) -> None:
+        """Drop what Opacus still holds of maps that the last loss had no use for."""
+        for module in self.model.modules():
+            if type(module) in NORMS:
+                module.activations = []  # type: ignore[assignment]
+        for parameter in self.hooked.trainable_parameters:
+            parameter._forward_counter = 0
 
     def finish(self) -> None:
         """Leave the model as it was found, but for its weights."""

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 
 from synth import models, training
-from synth.codecs.domains import declared_codec, measured, private_schema
+from synth.codecs.domains import check_noise, declared_codec, measured, private_schema
 from synth.codecs.rules.codec import AnyCodec, RuledCodec, table_codec
 from synth.codecs.table import restore
 from synth.constraints import Rule
@@ -178,6 +178,7 @@ class Synthesizer:
             )
         ledger = Ledger(privacy)
         self.schema_ = private_schema(schema, table, ledger)
+        check_noise(self.schema_.rows, ledger)
         self.source_rows_: int = self.schema_.rows
         codec = declared_codec(self.schema_, self.seed)
         arrays = encode(codec, table, places=self._family.places)

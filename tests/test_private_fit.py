@@ -104,6 +104,20 @@ def test_a_delta_above_one_over_rows_is_refused_before_training():
         Synthesizer(privacy={"epsilon": 1, "delta": 0.01}).fit(frame(500), domains=DOMAINS)
 
 
+@pytest.mark.parametrize("name", ABLE)
+def test_an_epsilon_too_small_for_the_data_is_refused_before_training(name):
+    with pytest.raises(ConfigError, match=r"privacy: epsilon 0.001 is too small for these data: .* rows"):
+        Synthesizer(name, privacy={"epsilon": 0.001, "delta": 1e-4}).fit(frame(500), domains=DOMAINS)
+
+
+@pytest.mark.parametrize("name", ABLE)
+def test_a_table_of_made_up_columns_alone_has_nothing_to_learn(name):
+    rows = pd.DataFrame({"id": [f"A{number:05d}" for number in range(400)]})
+    fitted = Synthesizer(name, privacy=PROMISE).fit(rows)
+    assert fitted.sample(30)["id"].is_unique
+    assert fitted.privacy_["epsilon"] == 3.0
+
+
 @pytest.mark.parametrize("name", [name for name in models.available() if name not in ABLE])
 def test_a_family_that_cannot_keep_a_budget_is_refused_by_name(name):
     with pytest.raises(ConfigError, match=f"privacy: the family {name!r} cannot keep a budget; these can: autoreg"):

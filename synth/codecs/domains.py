@@ -51,6 +51,7 @@ FAKES = {  # what -> Faker's method, of examples of how such data are written
 CERTAIN = 3.0  # deviations of the noise above which a count is one
 DOMAIN_SHARE = 0.1  # of the budget, for domains that are not declared
 ROWS_SHARE = 0.02  # for the numbers of rows and of nulls
+MOST_NOISE = 0.25  # of the number of rows, as a share of it
 SINGLES_SHARE = 0.2  # for the frequencies that a training begins with
 
 
@@ -130,6 +131,16 @@ def private_schema(schema: Schema, table: AnyTable, ledger: Ledger) -> Schema:
     rows, shares = _counted(columns, table, ledger)
     columns = [column.model_copy(update={"null_rate": share}) for column, share in zip(columns, shares, strict=True)]
     return schema.model_copy(update={"columns": tuple(columns), "rows": rows, "rare_values": 0})
+
+
+def check_noise(rows: int, ledger: Ledger) -> None:
+    """ConfigError where the budget is too small for so many rows, as they may be told: noise would be all there is."""
+    noise = ledger.deviation(ROWS_SHARE * ledger.rho)
+    if ledger.privacy is not None and noise > MOST_NOISE * rows:
+        raise ConfigError(
+            f"privacy: epsilon {ledger.privacy.epsilon:g} is too small for these data: their number alone has a noise "
+            f"of {noise:,.0f} rows; bring more rows or a greater epsilon"
+        )
 
 
 MADE = ("identifier", "personal", "empty")

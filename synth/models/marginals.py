@@ -45,11 +45,13 @@ class Config(TrainingConfig):
 
     groups: parts of an ordered column's line at most; noise makes them fewer
     cells: of the largest table of the junction tree at most
+    columns: at most; the time for choosing and for compiling grows with the square of their number
     iterations: of mirror descent at the end, a third of them before each choice of pairs
     """
 
     groups: int = Field(64, ge=1)
     cells: int = Field(2**15, ge=1)
+    columns: int = Field(100, ge=1)
     iterations: int = Field(1000, ge=1)
 
 
@@ -90,6 +92,12 @@ class Model(GenerativeModel):
     def measure(self, batches: Iterable[Batch], ledger: Ledger, generator: torch.Generator) -> None:
         """Columns one by one, pairs with the target, then forests of the pairs that the model explains worst."""
         mbi, float64 = library()
+        found = sum(K > 1 for K in self.layout.cardinalities)
+        if found > self.config.columns:
+            raise ConfigError(
+                f"marginals: {found} columns are more than the {self.config.columns} of its setting columns; leave "
+                "some out, raise it and wait, or take another family"
+            )
         tokens = gather(batches, self.layout)
         if max(self.layout.cardinalities, default=1) > 1:
             with float64:
