@@ -69,16 +69,15 @@ def test_a_loss_depends_on_its_own_row_alone(name):
 
 def test_one_row_moves_the_sum_of_gradients_by_no_more_than_the_clip(name):
     tokens = toy(40)
-    tokens[0] = 0
-    sums = []
-    for rows in (tokens, tokens[1:]):
-        run = start(name, tokens, gradient_clip=0.5)
+    norms = []
+    for row in range(20):
+        run = start(name, tokens, gradient_clip=0.05)
         run.private_optimiser.noise_multiplier = 0.0
         run.model.train()
-        run.learn({"tokens": torch.from_numpy(rows)})
+        run.learn({"tokens": torch.from_numpy(tokens[row : row + 1])})
         trained = [parameter for parameter in run.model.parameters() if parameter.requires_grad]
-        sums.append(torch.cat([parameter.summed_grad.flatten() for parameter in trained]))
-    assert 0.1 < float((sums[0] - sums[1]).norm()) <= 0.5 + 1e-4
+        norms.append(float(torch.cat([parameter.summed_grad.flatten() for parameter in trained]).norm()))
+    assert max(norms) == pytest.approx(0.05, rel=1e-3)
 
 
 def test_the_noise_on_the_sum_is_that_of_the_account(name):
@@ -102,7 +101,7 @@ def test_rows_are_drawn_each_by_itself():
 
 def test_a_toy_is_learnt_and_the_model_is_left_as_it_was_found(name):
     tokens = toy(4000)
-    model = build(name, tokens, batch_size=500, epochs=20)
+    model = build(name, tokens, width=32, batch_size=500, epochs=30)
     keys = list(model.state_dict())
     ledger = Ledger(Privacy(epsilon=5.0, delta=1e-5), np.random.default_rng(0))
     history = train_privately(model, {"tokens": tokens}, ledger, rows=3987, seed=0, device=CPU)
@@ -110,7 +109,7 @@ def test_a_toy_is_learnt_and_the_model_is_left_as_it_was_found(name):
     drawn = model.sample(20_000, torch.Generator().manual_seed(0))["tokens"].numpy()
     shuffled = np.random.default_rng(0).permuted(tokens, axis=0)
     real = toy(20_000, seed=1)
-    assert distance(real, drawn) < 0.5 * distance(real, shuffled)
+    assert distance(real, drawn) < 0.6 * distance(real, shuffled)
     assert list(model.state_dict()) == keys
     assert not any(hasattr(parameter, "grad_sample") for parameter in model.parameters())
     assert all(parameter.requires_grad for parameter in model.parameters())
