@@ -232,7 +232,7 @@ def listed(names: list[str]) -> str:
 
 def _privacy(schema: Schema, metrics: Mapping[str, Any], guarantee: Mapping[str, Any] | None) -> str:
     figures = metrics.get("privacy") or {}
-    made = [column.name for column in schema.columns if column.kind in ("identifier", "personal")]
+    made = [column.name for column in schema.columns if column.made_up]
     said = [LEARNT, _rare(schema), *([MADE.format(names=listed(made))] if made else [])]
     exposed = [f"{column.name} ({column.exposed})" for column in schema.columns if column.exposed]
     said += [EXPOSED.format(names=listed(exposed))] if exposed else []

@@ -260,21 +260,21 @@ def first_problem(error: ValidationError) -> str:
 
 def load_rules(path: str | Path) -> tuple[Rule, ...]:
     """The rules of a YAML file: a list, or a mapping with the list under `rules`; ConfigError names what is wrong."""
-    content = _yaml(read_text(path), str(path))
-    if isinstance(content, dict) and set(content) == {"rules"}:
-        content = content["rules"]
-    return parse_rules(content, str(path))
+    return parse_rules(_alone(path, "rules"), str(path))
 
 
 def load_domains(path: str | Path) -> dict[str, Domain]:
     """The domains of a YAML file, by column, at the top or under `domains`; ConfigError names what is wrong."""
-    content = _yaml(read_text(path), str(path))
-    if isinstance(content, dict) and set(content) == {"domains"}:
-        content = content["domains"]
     try:
-        return TypeAdapter(dict[str, Domain]).validate_python(content)
+        return TypeAdapter(dict[str, Domain]).validate_python(_alone(path, "domains"))
     except ValidationError as error:
         raise ConfigError(f"{path}: {first_problem(error)}") from None
+
+
+def _alone(path: str | Path, key: str) -> Any:
+    """What a YAML file says, at its top or under `key`."""
+    content = _yaml(read_text(path), str(path))
+    return content[key] if isinstance(content, dict) and set(content) == {key} else content
 
 
 def load_params(path: str | Path = "params.yaml") -> Params:

@@ -168,7 +168,7 @@ def _records(schema: Schema) -> dict[str, Any]:
 def _field(schema: Schema, name: str, dtype: str, repeated: bool) -> dict[str, Any]:
     column = schema[name]
     what = f"{column.kind} ({column.personal.what})" if column.personal else column.kind
-    made = ", made up" if column.kind in ("identifier", "personal") else ""
+    made = ", made up" if column.made_up else ""
     return {
         "@type": "cr:Field",
         "@id": f"{RECORDS}/{quote(name, safe='')}",
@@ -192,8 +192,7 @@ def _type(dtype: pa.DataType) -> tuple[str, bool] | None:
 
 def _responsible(info: CardInfo, schema: Schema, provenance: Mapping[str, Any]) -> dict[str, Any]:
     model = f" ({plain(str(provenance['model']))})" if provenance.get("model") else ""
-    replaced_kinds = ("identifier", "personal")
-    made = [plain(c.name) for c in schema.columns if c.kind in replaced_kinds and not c.exposed]
+    made = [plain(column.name) for column in schema.columns if column.made_up and not column.exposed]
     shown = [f"{plain(column.name)}: {column.exposed}" for column in schema.columns if column.exposed]
     rare = RARE.format(least=schema.least, values=sum(column.withheld for column in schema.columns))
     replaced = REPLACED.format(names=", ".join(made))

@@ -159,7 +159,7 @@ class Ledger:
             "engine": engine,
             "accountant": accountant(self.spent),
             "mechanisms": [asdict(spent) for spent in self.spent],
-            "covered": [spent.what for spent in self.spent],
+            "covered": list(dict.fromkeys(spent.what for spent in self.spent)),
             "not_covered": list(NOT_COVERED),
         }
 
@@ -178,6 +178,17 @@ NOT_COVERED = (
     "what is measured on real rows after the fit: figures and their numbers of rows, report.html, the gate's verdict",
     "the limits of floating-point noise (Mironov 2012) and the time that a fit takes",
 )
+
+
+def simplex(noisy: NDArray[np.float64], total: float) -> NDArray[np.float64]:
+    """The nearest counts that are not negative and sum to `total` (Duchi et al. 2008), zeros where that is not above 0.
+
+    With the noisy counts' own sum it is norm-sub of Wang et al. 2020.
+    """
+    falling = np.sort(noisy)[::-1]
+    excess = (falling.cumsum() - max(total, 0.0)) / np.arange(1, len(noisy) + 1)
+    kept = np.flatnonzero(falling > excess)
+    return np.maximum(noisy - (excess[kept[-1]] if len(kept) else np.inf), 0.0)
 
 
 def zcdp(epsilon: float, delta: float) -> float:

@@ -64,9 +64,7 @@ def train_privately(
     if model.private == "measurements":
         batches = all_batches(tensors, count, device)
         model.measure(batches, ledger, stream_generator(seed, OBSERVATION, 0, device))
-        model.eval()
-        return History((), "finished", 0, rows)
-    if not model.layout.columns:  # nothing but what is made up
+    if model.private == "measurements" or not model.layout.columns:  # without columns all is made up
         model.eval()
         return History((), "finished", 0, rows)
     run = PrivateTraining(model, tensors, seed=seed, device=device, max_minutes=max_minutes, ledger=ledger, rows=rows)
@@ -150,11 +148,11 @@ class PrivateTraining(Training):
         self.hooked.to_standard_module()
         for parameter in self.model.parameters():
             parameter.requires_grad_(True)
-            for name in [name for name in vars(parameter) if name in LEFT]:
+            for name in LEFT & set(vars(parameter)):
                 delattr(parameter, name)
 
 
-LEFT = ("grad_sample", "summed_grad", "_norm_sample", "_forward_counter", "_current_grad_sample")
+LEFT = {"grad_sample", "summed_grad", "_norm_sample", "_forward_counter", "_current_grad_sample"}
 
 
 def _known(model: nn.Module) -> Iterator[nn.Parameter]:

@@ -146,9 +146,12 @@ def release(
         write_text(temporary / "README.md", text)
         if signer is not None:
             (temporary / PUBLIC_KEY).write_bytes(public_pem(signer))
-        known = {name: (sha256(file), file.stat().st_size) for name, file in _files(temporary).items()}
+        files = _files(temporary)
+        digests = {name: sha256(file) for name, file in files.items()}
+        known = {name: (digest, files[name].stat().st_size) for name, digest in digests.items()}
         write_json(temporary / METADATA, croissant(card_info, schema, rows, known, provenance))
-        lines = "".join(f"{sha256(file)}  {name}\n" for name, file in _files(temporary).items())
+        digests[METADATA] = sha256(temporary / METADATA)
+        lines = "".join(f"{digest}  {name}\n" for name, digest in sorted(digests.items()))
         write_text(temporary / CHECKSUMS, lines)
         if signer is not None:
             (temporary / SIGNATURE).write_bytes(signer.sign(lines.encode()))

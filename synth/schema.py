@@ -116,6 +116,11 @@ class Column(BaseModel):
         """Whether a training row had a null here."""
         return self.null_rate > 0
 
+    @property
+    def made_up(self) -> bool:
+        """Whether its values are not learnt but made anew."""
+        return self.kind in ("identifier", "personal")
+
 
 class Schema(BaseModel):
     """A dataset: its columns in order, target and key, and the exact Arrow schema to restore.

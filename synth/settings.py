@@ -28,13 +28,20 @@ def promise(model: str, privacy: Privacy | Mapping[str, Any] | None) -> Privacy 
 
 
 def configure(model: str, config: Mapping[str, Any], *, private: bool = False) -> TrainingConfig:
-    """The family's `Config` from plain values; ConfigError names an unknown key with those that there are."""
+    """The family's `Config` from plain values; ConfigError names an unknown key with those that there are, or a value
+    that a private fit cannot keep its promise with."""
     kind: type[TrainingConfig] = models.family(model).Config
     unknown = sorted(set(config) - set(kind.model_fields))
     if unknown:
         raise ConfigError(f"{model}: unknown key {unknown[0]!r}; there are: {', '.join(sorted(kind.model_fields))}")
     usual = models.family(model).Model.private_config if private else {}
     try:
-        return kind.model_validate({**usual, **config})
+        found = kind.model_validate({**usual, **config})
     except ValidationError as error:
         raise ConfigError(f"{model}: {first_problem(error)}") from None
+    if private and models.family(model).Model.private == "gradients" and found.validation_share:
+        raise ConfigError(
+            f"{model}: validation_share {found.validation_share:g}: a loss on validation rows would choose the weights "
+            "past the privacy budget; leave it at 0"
+        )
+    return found

@@ -11,7 +11,7 @@ from scipy.optimize import brentq
 from scipy.special import ndtr
 
 from synth.errors import ConfigError
-from synth.privacy import Ledger, Privacy, Spent, account, accountant, zcdp, zcdp_epsilon
+from synth.privacy import Ledger, Privacy, Spent, account, accountant, simplex, zcdp, zcdp_epsilon
 
 PROMISE = Privacy(epsilon=1.0, delta=1e-6)
 
@@ -124,3 +124,17 @@ def test_the_statement_says_what_was_promised_spent_and_left_out():
     assert said["adjacency"] == "add or remove one row"
     assert said["not_covered"]
     assert said["epsilon_spent"] <= 1.0
+
+
+@pytest.mark.parametrize(
+    ("noisy", "total", "expected"),
+    [
+        ([5.0, 3.0, -4.0], 6.0, [4, 2, 0]),
+        ([5.0, -2.0, 3.0], 6.0, [4, 0, 2]),
+        ([5.0, 3.0], 8.0, [5, 3]),
+        ([0.0] * 4, 1.0, [0.25] * 4),
+        ([-5.0, -3.0], -8.0, [0, 0]),
+    ],
+)
+def test_noisy_counts_are_projected_on_the_simplex(noisy, total, expected):
+    np.testing.assert_allclose(simplex(np.array(noisy), total), expected)

@@ -22,10 +22,11 @@ from synth.codecs.columns.number import from_line, to_line
 from synth.codecs.dates import TextDates
 from synth.codecs.fakes import words
 from synth.codecs.grid import BINS, DISCRETE, KNOTS, Line
+from synth.codecs.rules.quantities import NANOSECONDS
 from synth.codecs.table import TableCodec
 from synth.codecs.text import from_scalars, hashable, is_text, scalar_array, to_scalars, value_type
 from synth.errors import ConfigError, InputError
-from synth.privacy import DELTA_SHARE, Ledger
+from synth.privacy import DELTA_SHARE, Ledger, simplex
 from synth.schema import Column, Domain, Kind, Schema
 from synth.stored import AnyTable
 
@@ -102,11 +103,9 @@ def declared_facts(domain: Domain, dtype: pa.DataType, text: str | None) -> dict
             "ordered": bool(pa.types.is_dictionary(dtype) and dtype.ordered),
             "least": 1,
         }
-    facts: dict[str, Any] = {"minimum": domain.min, "maximum": domain.max, "format": text}
-    if pa.types.is_integer(inner):
-        facts["decimals"] = 0
-    elif pa.types.is_decimal(inner):
-        facts |= {"decimals": inner.scale, "minimum": str(domain.min), "maximum": str(domain.max)}
+    facts: dict[str, Any] = {"minimum": domain.min, "maximum": domain.max, "format": text, **_scale(inner)}
+    if pa.types.is_decimal(inner):
+        facts |= {"minimum": str(domain.min), "maximum": str(domain.max)}
     elif pa.types.is_floating(inner):
         facts |= {"decimals": domain.decimals, "minimum": float(domain.min or 0), "maximum": float(domain.max or 0)}
     return facts
@@ -120,7 +119,7 @@ def private_schema(schema: Schema, table: AnyTable, ledger: Ledger) -> Schema:
     if schema.rules:
         raise ConfigError("privacy: rules are read off rows that the budget does not count; leave them out")
     found = [_without_facts(column) for column in schema.columns]
-    open_ = [column.name for column in found if column.domain is None and column.kind not in MADE]
+    open_ = [column.name for column in found if column.domain is None and not column.made_up]
     texts = [column.name for column in found if column.name in open_ and column.kind == "category"]
     rho = DOMAIN_SHARE * ledger.rho / max(len(open_), 1)
     delta = 0.0 if ledger.privacy is None else DELTA_SHARE * ledger.privacy.delta / max(len(texts), 1)
@@ -141,9 +140,6 @@ def check_noise(rows: int, ledger: Ledger) -> None:
             f"privacy: epsilon {ledger.privacy.epsilon:g} is too small for these data: their number alone has a noise "
             f"of {noise:,.0f} rows; bring more rows or a greater epsilon"
         )
-
-
-MADE = ("identifier", "personal", "empty")
 
 
 def _without_facts(column: Column) -> Column:
@@ -177,16 +173,16 @@ def _learnt(
 ) -> Column:
     """The column with bounds or categories that the ledger tells."""
     values = pc.drop_null(flat(chunks))
-    what = f"domain of {column.name!r}"
     if column.kind == "boolean" and pa.types.is_boolean(value_type(dtype)):
         return column.model_copy(update={"categories": (False, True)})
     if column.kind in ("category", "boolean"):
         return column.model_copy(update={"categories": _frequent(column.name, values, ledger, rho, delta)})
-    low, high = _bounds(column, values, ledger, rho, what)
+    low, high = _bounds(column, values, ledger, rho)
     return column.model_copy(update={"minimum": low, "maximum": high, **_scale(value_type(dtype))})
 
 
 def _scale(dtype: pa.DataType) -> dict[str, int]:
+    """The decimals that a type says its numbers have."""
     if pa.types.is_integer(dtype):
         return {"decimals": 0}
     return {"decimals": dtype.scale} if pa.types.is_decimal(dtype) else {}
@@ -205,7 +201,7 @@ def _frequent(name: str, values: pa.Array, ledger: Ledger, rho: float, delta: fl
     return tuple(sorted(to_scalars(told), key=lambda value: (str(type(value)), value)))
 
 
-def _bounds(column: Column, values: pa.Array, ledger: Ledger, rho: float, what: str) -> tuple[Any, Any]:
+def _bounds(column: Column, values: pa.Array, ledger: Ledger, rho: float) -> tuple[Any, Any]:
     """Ends between which nearly all values lie: of numbers powers of two, of moments years."""
     if column.kind == "datetime":
         text = None if column.format is None else _form(column.format)
@@ -216,7 +212,7 @@ def _bounds(column: Column, values: pa.Array, ledger: Ledger, rho: float, what: 
         edges = np.concatenate([-powers[::-1], [0.0], powers])
         line = values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
     place = np.clip(np.searchsorted(edges, line, side="right") - 1, 0, len(edges) - 2)
-    noisy = ledger.gaussian(np.bincount(place, minlength=len(edges) - 1), rho, what)
+    noisy = ledger.gaussian(np.bincount(place, minlength=len(edges) - 1), rho, f"domain of {column.name!r}")
     doubt = (CERTAIN + math.sqrt(2 * math.log(len(edges)))) * ledger.deviation(rho)
     sure = np.flatnonzero(noisy > doubt)
     if not len(sure):
@@ -263,21 +259,15 @@ def _moment(tick: int, dtype: pa.DataType, text: str | None) -> str | int:
 def measured(found: TableCodec, tokens: NDArray[np.integer[Any]], ledger: Ledger) -> TableCodec:
     """The codec with the noisy frequencies of its tokens; tokens (N, D)."""
     sizes = found.layout.cardinalities
-    rho = SINGLES_SHARE * ledger.rho / max(len(sizes), 1)
-    counts = []
-    for d, K in enumerate(sizes):
-        noisy = ledger.gaussian(np.bincount(tokens[:, d], minlength=K), rho, "frequencies of each column's tokens")
-        counts.append(np.round(at_least_zero(noisy)).astype(np.int64))
+    if not sizes:
+        return found
+    exact = np.concatenate([np.bincount(tokens[:, d], minlength=K) for d, K in enumerate(sizes)])
+    noisy = ledger.gaussian(
+        exact, SINGLES_SHARE * ledger.rho, "frequencies of each column's tokens", math.sqrt(len(sizes))
+    )
+    parts = np.split(noisy, np.cumsum(sizes)[:-1])
+    counts = [np.round(simplex(part, float(part.sum()))).astype(np.int64) for part in parts]
     return found.with_counts([each if each.sum() else np.ones_like(each) for each in counts])
-
-
-def at_least_zero(noisy: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The nearest non-negative counts of the same sum (norm-sub, Wang et al. 2020), zeros where that is below 0."""
-    total = max(float(noisy.sum()), 0.0)
-    line = np.sort(noisy)[::-1]
-    cuts = (line.cumsum() - total) / np.arange(1, len(line) + 1)
-    kept = np.flatnonzero(line > cuts)
-    return np.maximum(noisy - (cuts[kept[-1]] if len(kept) else np.inf), 0.0)
 
 
 def declared_codec(schema: Schema, seed: int) -> TableCodec:
@@ -338,7 +328,7 @@ def _step(column: Column, dtype: pa.DataType) -> int:
     """Ticks from one moment to the next: a day where the ends are days."""
     if not pa.types.is_timestamp(dtype) or len(str(column.minimum)) > len("2000-01-01"):
         return 86_400 if column.format == DAY else 1
-    return 86_400 * {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[dtype.unit]
+    return NANOSECONDS["day"] // NANOSECONDS[dtype.unit]
 
 
 def evenly(low: Any, high: Any) -> Line:

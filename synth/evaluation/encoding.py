@@ -112,7 +112,7 @@ def encode(frames: Mapping[str, pd.DataFrame], schema: Schema) -> Views:
     undefined: dict[str, str] = {}
     for column in schema.columns:
         arrays = {role: _arrow(frame, column.name, role) for role, frame in frames.items()}
-        if column.kind in ("identifier", "personal"):
+        if column.made_up:
             undefined[column.name] = f"{MADE[column.kind]}: generated anew, not compared"
         elif (values := _continuous(arrays, column)) is not None:
             numbers[column.name] = values

@@ -79,6 +79,7 @@ class GenerativeModel(nn.Module, ABC):
     private: how it can keep a privacy budget: by noise on the gradients of `losses`, or by noise on what it measures
         (`measure`); None where it cannot
     private_config: hyper-parameters that have other defaults under a budget
+    grown: buffers whose shapes the rows decide; those of a state that is loaded have its shapes
     """
 
     modalities: ClassVar[tuple[str, ...]] = ("table",)
@@ -86,6 +87,7 @@ class GenerativeModel(nn.Module, ABC):
     places: ClassVar[bool] = True
     private: ClassVar[Literal["gradients", "measurements"] | None] = None
     private_config: ClassVar[Mapping[str, Any]] = {}
+    grown: ClassVar[tuple[str, ...]] = ()
 
     def __init__(
         self,
@@ -150,3 +152,10 @@ class GenerativeModel(nn.Module, ABC):
         """(B,) log-likelihood of each row in nats, where the family has one: the probability of its tokens, times
         the density of the places inside them with respect to the uniform one."""
         raise NotImplementedError(f"{type(self).__module__} has no likelihood")
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        """Make room for what the state has of the buffers that grow."""
+        for name in self.grown:
+            if hasattr(self, name) and prefix + name in state_dict:
+                setattr(self, name, torch.empty_like(state_dict[prefix + name], device=getattr(self, name).device))
+        super()._load_from_state_dict(state_dict, prefix, *args)

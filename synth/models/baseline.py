@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -22,7 +22,6 @@ from synth.models.base import Batch, GenerativeModel, TrainingConfig
 from synth.nets.draws import rand, randn
 from synth.nets.ranks import Ranks, probit, unprobit
 
-STORE = ("held_tokens", "held_places", "neighbours")  # buffers as long as the rows that are held
 MISMATCH = 12**-0.5  # distance of two categories: the deviation of a rank, as in SMOTE-NC
 SIMPLEX = 32  # more categories than this get random directions, about equally far apart
 QUERIES = 512  # rows whose neighbours are looked for at once
@@ -47,6 +46,8 @@ class Model(GenerativeModel):
     factor: (D, D) Cholesky factor of the correlation of the columns' normal scores; the unit matrix until observed
     held_tokens, held_places: (M, D) rows of the source; neighbours: (M, k) the nearest of each
     """
+
+    grown = ("held_tokens", "held_places", "neighbours")
 
     config: Config
     factor: Tensor
@@ -141,13 +142,6 @@ class Model(GenerativeModel):
         tokens[:, columns] = torch.where(known, moved[0], tokens[:, columns])
         places[:, columns] = torch.where(known, moved[1], places[:, columns])
         return {"tokens": tokens, "places": places}
-
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
-        """Make room for as many rows as the state has."""
-        for name in STORE if self.holds else ():
-            if prefix + name in state_dict:
-                setattr(self, name, torch.empty_like(state_dict[prefix + name], device=getattr(self, name).device))
-        super()._load_from_state_dict(state_dict, prefix, *args)
 
 
 def in_line(layout: TableLayout) -> TableLayout:

@@ -25,10 +25,10 @@ from synth.errors import ConfigError
 from synth.layout import Condition, TableLayout
 from synth.models.base import Batch, GenerativeModel, TrainingConfig
 from synth.nets.draws import rand
-from synth.nets.groups import group, simplex
+from synth.nets.groups import group
 from synth.nets.junction import Clique, JunctionTree
 from synth.nets.particles import Evidence, Particles, invert
-from synth.privacy import Ledger
+from synth.privacy import Ledger, simplex
 
 SINGLES = 0.12  # share of the budget for the columns one by one
 CHOICE = 0.1  # share of a pair's budget that pays its choice
@@ -67,6 +67,7 @@ class Model(GenerativeModel):
     conditional = True
     places = False
     private = "measurements"
+    grown = ("parents", "tables")
 
     config: Config
     order: Tensor
@@ -191,13 +192,6 @@ class Model(GenerativeModel):
         self.tables = logs(np.concatenate([table.ravel() for _, _, table in chain])).to(device)
         self.groups = torch.from_numpy(np.concatenate(run.groups)).to(device)
         self.shares = logs(np.concatenate([run.inside(d) for d in range(len(run.groups))])).to(device)
-
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
-        """Make room for as many parents and cells as the state has."""
-        for name in ("parents", "tables"):
-            if prefix + name in state_dict:
-                setattr(self, name, torch.empty_like(state_dict[prefix + name], device=self.order.device))
-        super()._load_from_state_dict(state_dict, prefix, *args)
 
 
 @dataclass(frozen=True)

@@ -61,10 +61,3 @@ def merged(
     kept = np.cumsum(~small) - 1
     joined = np.maximum(kept, 0)[groups]
     return np.asarray(np.unique(joined, return_inverse=True)[1], dtype=np.int64)
-
-
-def simplex(counts: NDArray[np.float64], total: float) -> NDArray[np.float64]:
-    """The nearest counts that are not negative and sum to `total` (Duchi et al. 2008)."""
-    falling = np.sort(counts)[::-1]
-    excess = (falling.cumsum() - total) / np.arange(1, len(counts) + 1)
-    return np.asarray(np.maximum(counts - excess[np.flatnonzero(falling > excess)[-1]], 0))

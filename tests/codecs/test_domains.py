@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from pydantic import ValidationError
 
-from synth.codecs.domains import at_least_zero, declared_codec, measured, private_schema
+from synth.codecs.domains import declared_codec, measured, private_schema
 from synth.codecs.table import TableCodec
 from synth.detection import detect
 from synth.errors import ConfigError, InputError
@@ -148,12 +148,6 @@ def test_noisy_frequencies_are_counts_again():
         assert column.frequency.min() >= 0
         assert np.abs(column.frequency - exact).sum() / 2 < 0.15
     assert known.layout.cardinalities == codec.layout.cardinalities
-
-
-def test_negative_counts_are_taken_from_the_others():
-    assert at_least_zero(np.array([5.0, -2.0, 3.0])).tolist() == [4.0, 0.0, 2.0]
-    assert at_least_zero(np.array([5.0, 3.0])).tolist() == [5.0, 3.0]
-    assert at_least_zero(np.array([-5.0, -3.0])).tolist() == [0.0, 0.0]
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import torch
 from synth.errors import ConfigError
 from synth.layout import Condition, TableLayout
 from synth.models.marginals import Config, Model, largest
-from synth.nets.groups import group, simplex, split
+from synth.nets.groups import group, split
 from synth.nets.junction import contract
 from synth.privacy import Ledger, Privacy
 from tests.models.toys import cells, check_follows, distance, nominal, numeric, toy, toy_layout
@@ -193,11 +193,6 @@ def test_heavy_tokens_stay_alone_and_rare_ones_go_together():
     assert group(column, np.array([50, 1, 90, 2, 30.0]), least=20, most=8).tolist() == [0, 3, 1, 3, 2]
     known = numeric("n", [0.2] * 5)
     assert group(known, np.array([50, 60, 70, 80, 3.0]), least=20, most=8).tolist() == [0, 1, 2, 3, 4]
-
-
-def test_counts_are_projected_on_the_simplex():
-    np.testing.assert_allclose(simplex(np.array([5.0, 3.0, -4.0]), 6.0), [4, 2, 0])
-    np.testing.assert_allclose(simplex(np.zeros(4), 1.0), 0.25)
 
 
 def test_tables_multiply_over_many_columns():
