@@ -247,9 +247,7 @@ class Measurements:
             self.counts[d] = simplex(counts, self.total)
             self.groups[d] = group(self.layout.columns[d], self.counts[d], least, self.config.groups)
             self.sizes[d] = int(self.groups[d].max()) + 1
-            spread = (
-                self.ledger.deviation(rho) * np.bincount(self.groups[d]) ** 0.5
-            )  # a group has the noise of all its tokens
+            spread = self.ledger.deviation(rho) * np.sqrt(np.bincount(self.groups[d]))  # of all tokens of a group
             self._found((d,), np.bincount(self.groups[d], weights=counts), spread)
         self.tokens = np.stack([self.groups[d][self.tokens[:, d]] for d in range(len(self.groups))], axis=1)
         self.grouped = True
