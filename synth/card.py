@@ -11,6 +11,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from synth.evaluation.measurements import METRICS
 from synth.gate import Verdict
 from synth.schema import Schema
 
@@ -23,23 +24,7 @@ cc-by-nd-4.0 cc-by-sa-3.0 cc-by-sa-4.0 cc0-1.0 cdla-permissive-1.0 cdla-permissi
 etalab-2.0 gfdl gpl gpl-2.0 gpl-3.0 isc lgpl-3.0 mit mpl-2.0 odbl odc-by openrail pddl unknown unlicense
 """
 ALIASES = {"odbl-1.0": "odbl", "odc-by-1.0": "odc-by", "pddl-1.0": "pddl", "c-uda-1.0": "c-uda"}
-FIGURES = {  # name of a figure -> what it says, and which value is best
-    "quality.shape_error": ("mean distance of single columns", "0"),
-    "quality.trend_error": ("mean distance of pairs of columns", "0"),
-    "quality.c2st_auc": ("AUC of gradient boosting that tells synthetic rows from unseen real ones", "0.5"),
-    "quality.tstr": ("score on real rows after training on synthetic ones", "the floor"),
-    "diversity.precision": ("synthetic rows inside the real distribution", "1"),
-    "diversity.recall": ("real rows inside the synthetic distribution", "1"),
-    "diversity.density": ("how densely real rows surround synthetic ones", "the floor"),
-    "diversity.coverage": ("real rows with a synthetic one near by", "1"),
-    "diversity.category_coverage": ("categories that are kept", "1"),
-    "diversity.duplicate_share": ("synthetic rows that occur twice", "the floor"),
-    "privacy.identical_share": ("synthetic rows that equal a training row", "the floor"),
-    "privacy.identical_excess": ("the same beyond what unseen real rows have", "0"),
-    "privacy.dcr_share": ("synthetic rows nearer to a training row than to an unseen one", "0.5"),
-    "privacy.nndr": ("distance to the nearest training row, as a share of that to the next", "the floor"),
-}
-AREAS = ("quality", "diversity", "privacy")
+BEST = {"lower": "lower", "higher": "higher"}
 COLUMNS, WARNINGS = 200, 10  # that a card lists at most
 
 BESIDE = """Each figure stands beside the same one for unseen real rows (floor: what a perfect generator would have),
@@ -202,13 +187,16 @@ def _rules(schema: Schema) -> Iterator[str]:
 
 def _figures(metrics: Mapping[str, Any]) -> str:
     lines = ["| figure | meaning | best | value | floor | independent | copy |", "|---|---|---|---|---|---|---|"]
-    for area in AREAS:
-        for key, entry in (metrics.get(area) or {}).items():
-            words, best = FIGURES.get(f"{area}.{key}", ("", ""))
+    for area, known in METRICS.items():
+        for metric in known:
+            entry = (metrics.get(area) or {}).get(metric.name)
+            if entry is None:
+                continue
             cells = [number(entry.get(part)) for part in ("value", "floor", "independent", "copy")]
             if entry.get("low") is not None and entry.get("value") is not None:
                 cells[0] += f" ({number(entry['low'])} to {number(entry['high'])})"
-            lines.append(f"| {area}.{key} | {words} | {best} | {' | '.join(cells)} |")
+            best = BEST.get(metric.better, "the floor" if metric.target is None else number(metric.target))
+            lines.append(f"| {area}.{metric.name} | {metric.title} | {best} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

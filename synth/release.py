@@ -61,11 +61,12 @@ def provenance(
 
     sources: file name -> sha256. Names no path, user or machine
     source_rows: training rows that there were; `Schema.rows` of them were learnt from
-    privacy: the model's differential privacy guarantee, where it has one
+    privacy: the model's differential privacy guarantee, where it has one. Digests of the source are left out then: who
+        guesses all rows but one could try that one on them
     """
     return {
         "synthetic": True,
-        "sources": dict(sources),
+        "sources": {} if privacy else dict(sources),
         "model": model,
         "source_rows": source_rows,
         "privacy": None if privacy is None else dict(privacy),
@@ -139,7 +140,7 @@ def release(
             shutil.copyfile(part, data / f"part-{place:05d}-of-{len(parts):05d}.parquet")
         schema.save(temporary / "schema.json")
         write_json(temporary / PROVENANCE, {**provenance, "verdict": verdict.as_dict()})
-        if report is not None:
+        if report is not None and not provenance.get("privacy"):  # it draws the real rows, which no budget counts
             shutil.copyfile(report, temporary / "report.html")
         write_text(temporary / PRIVACY, statement(card_info, schema, rows, metrics, provenance))
         text = card(card_info, schema, rows, metrics, lift, validation, verdict, provenance)
@@ -168,6 +169,10 @@ def check_place(out: Path) -> None:
     can be made."""
     if out.exists() and not (out.is_dir() and ((out / CHECKSUMS).is_file() or not any(out.iterdir()))):
         raise InputError(f"{out}: holds something else than a release ({CHECKSUMS} is not there); name another folder")
+    if out.exists() and any(out.iterdir()):
+        added = sorted(set(_files(out)) - set(_listed(read_text(out / CHECKSUMS), out)))
+        if added:
+            raise InputError(f"{out}: holds {added[0]}, which is no part of the release there; name another folder")
     check_writable(out)
 
 

@@ -26,6 +26,9 @@ METRICS = {
         "tstr": {"value": None, "low": None, "high": None, "floor": None, "independent": None, "copy": None},
     },
     "privacy": {"dcr_share": {"value": 0.502, "low": 0.49, "high": 0.51, "floor": 0.5, "independent": 0.5, "copy": 1}},
+    "attacks": {
+        "membership_auc": {"value": 0.51, "low": 0.5, "high": 0.52, "floor": 0.5, "independent": 0.5, "copy": 1},
+    },
     "columns": {},
 }
 INFO = CardInfo("people-autoregressive", "People of three towns", "CC-BY-4.0", "Doe, J. (2020): People.", "churned")

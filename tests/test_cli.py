@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from tables import people
 
 from synth.config import load_params
@@ -110,12 +112,16 @@ def test_validate_evaluate_release_and_verify(desk):
     assert "<html" in (desk / "figures/report.html").read_text()[:500]
     loose = desk / "params.yaml"
     loose.write_text("datasets: {}\nruns: {}\ngate: {quality.shape_error: {max: 0.5}}\n")
-    done = synth("release", "small", *made, "--params", "params.yaml", "--out", "release", cwd=desk)
+    key = Ed25519PrivateKey.generate()
+    (desk / "key.pem").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    (desk / "key.pub").write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    signed = ("--sign", "key.pem")
+    done = synth("release", "small", *made, "--params", "params.yaml", "--out", "release", *signed, cwd=desk)
     assert done.returncode == 0, done.stderr
     released = json.loads((desk / "release/schema.json").read_text())
     assert released == json.loads((desk / "model/synthesizer.json").read_text())["schema"]
     assert "- Model: autoregressive\n- Fitted on 500 training rows;" in (desk / "release/README.md").read_text()
-    assert synth("verify", "release", cwd=desk).returncode == 0
+    assert synth("verify", "release", "--key", "key.pub", cwd=desk).returncode == 0
     part = next((desk / "release/data").glob("*.parquet"))
     raw = bytearray(part.read_bytes())
     raw[100] ^= 1

@@ -172,6 +172,26 @@ def test_a_folder_with_something_else_in_it_is_neither_replaced_nor_removed(tmp_
     assert [file.name for file in out.iterdir()] == ["thesis.txt"]
 
 
+def test_what_was_added_to_a_release_is_not_lost_with_it(released, samples, schema):
+    (released / "signing.pem").write_text("a key that lies in the wrong place")
+    with pytest.raises(InputError, match=r"people: holds signing\.pem, which is no part of the release there"):
+        put_out(released, samples, schema)
+    assert (released / "signing.pem").is_file()
+    (released / "signing.pem").unlink()
+    put_out(released, samples, schema)
+    verify(released)
+
+
+def test_a_release_under_a_promise_has_no_report_and_no_digest_of_the_source(tmp_path, samples, schema):
+    (tmp_path / "r.html").write_text("<html></html>")
+    facts = provenance(sources={"people.csv": "ab" * 32}, seed=7, privacy={"epsilon": 1.0, "delta": 1e-6})
+    released = put_out(tmp_path / "people", samples, schema, report=tmp_path / "r.html", provenance=facts)
+    assert not (released / "report.html").exists()
+    for name in ("README.md", "PRIVACY.md", "provenance.json", "croissant.json"):
+        assert "ab" * 32 not in (released / name).read_text()
+    verify(released)
+
+
 def test_broken_samples_leave_the_former_release(released, tmp_path, schema):
     (tmp_path / "bad.parquet").write_bytes(b"no parquet")
     with pytest.raises(InputError, match=r"bad\.parquet: not a Parquet file"):
@@ -261,7 +281,8 @@ def test_the_card_says_what_how_figures_privacy_and_limits(released):
     assert f"- File people.csv: sha256 `{'ab' * 32}`" in text
     assert "- Model: autoregressive" in text
     assert "| 0.5 | 0.51 (0.5 to 0.52) | 0.5 | 0.99 | 0.5 |" in text
-    assert "| the floor | undefined | undefined | undefined | undefined |" in text
+    assert re.search(r"\| attacks\.membership_auc \| .+ \| 0\.5 \| 0\.51 \(0\.5 to 0\.52\) \| 0\.5 \|", text)
+    assert "| higher | undefined | undefined | undefined | undefined |" in text
     assert "Lift: No lift was found." in text
     assert "checked 2 expectations from the training schema; 1 are met" in text
     assert "- column 'age': KL divergence" in text
@@ -285,7 +306,7 @@ def test_hostile_names_break_neither_front_matter_nor_table():
     assert not re.search(r"(?<!\\)\[l", body)
     rows = [line for line in body.splitlines() if line.startswith("|")]
     assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows[:5]} == {6}
-    assert len(rows) == 5 + 2 + 3
+    assert len(rows) == 5 + 2 + 4
     assert "\u2028" not in text
     assert "\x07" not in text
 
