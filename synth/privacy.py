@@ -172,7 +172,8 @@ class Ledger:
 
 
 NOT_COVERED = (
-    "column names, Arrow types, kinds and domains that the configuration declares, the family and its hyper-parameters",
+    "names, Arrow types, kinds and formats of columns, also where they were found by reading the file",
+    "domains that the configuration declares, the family and its hyper-parameters",
     "people who have several rows: each row is promised for by itself",
     "every further fit of the same rows spends its own budget; budgets add up",
     "what is measured on real rows after the fit: figures, their numbers of rows, the gate's verdict",

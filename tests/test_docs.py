@@ -12,6 +12,7 @@ import torch
 from tables import people
 
 import synth.models
+from synth.codecs.domains import DOMAIN_SHARE, ROWS_SHARE, SINGLES_SHARE
 from synth.training import train
 from tests.models.toys import distance, toy, toy_layout
 
@@ -60,3 +61,9 @@ def test_files_that_are_named_are_there(name):
 
 
 TOP = ("synth", "pipelines", "dags", "docs", "tests", "benchmarks")
+
+
+def test_the_manual_says_what_the_budget_is_shared_out_for():
+    text = (ROOT / "docs/privacy.md").read_text(encoding="utf-8")
+    for share in (ROWS_SHARE, DOMAIN_SHARE, SINGLES_SHARE):
+        assert f"{share:.0%}".replace("%", " %") in text
