@@ -30,20 +30,21 @@ COLUMNS, WARNINGS = 200, 10  # that a card lists at most
 BESIDE = """Each figure stands beside the same one for unseen real rows (floor: what a perfect generator would have),
 for columns drawn independently of each other, and for a copy of the training rows. In brackets: 95 % intervals."""
 LIMITS = """Rare combinations may be missing or wrong. What is computed on these rows estimates what the source would
-give; check on real rows what matters. Biases of the source are kept. A column's bounds and categories are those of the
-training rows."""
+give; check on real rows what matters. Biases of the source are kept."""
 FILES = """`synth verify .` or `sha256sum -c SHA256SUMS` checks the files; `provenance.json` says where they come from,
 `schema.json` what the columns are, `croissant.json` both for machines."""
 LEARNT = "The model saw the training rows only."
+TOLD = "Categories and bounds of columns were declared, or told by noisy counts that the guarantee covers."
 KEPT = "Categories, and the greatest and least numbers, are those of the source: no threshold withholds rare ones."
 WITHHELD = """A category, or a number or date at the ends of its column, that fewer than {least} training rows have is
 not reproduced{asked}: in all {values:,} different values, in the table of columns with the training rows that have
 them. Columns whose type declares its values keep all of them."""
 LOWERED = " (`rare_values` asks for {rare}; one row in a hundred is enough in a small table)"
-MADE = """Identifiers and personal data ({names}) were not learnt: made-up ones of the same format stand in their place,
-none of them a value of the source. To keep these out, the model file has a bitmap of hashes in which every real value
-is banned, and so are three quarters of all others: that a given value is banned makes it at most 4/3 times as likely to
-be real."""
+MADE = "Identifiers and personal data ({names}) were not learnt: made-up ones of the same format stand in their place"
+BANNED = """, none of them a value of the source. To keep these out, the model file has a bitmap of hashes in which
+every real value is banned, and so are three quarters of all others: that a given value is banned makes it at most 4/3
+times as likely to be real."""
+UNSEEN = ". They are made without a look at the source, and one may equal a real value by chance."
 NO_GUARANTEE = """These are measurements, not a guarantee: no differential privacy is claimed. The whole statement is
 [PRIVACY.md](PRIVACY.md)."""
 GUARANTEE = """The model is ({epsilon:.4g}, {delta:.4g})-differentially private; [PRIVACY.md](PRIVACY.md) says what that
@@ -221,7 +222,8 @@ def listed(names: list[str]) -> str:
 def _privacy(schema: Schema, metrics: Mapping[str, Any], guarantee: Mapping[str, Any] | None) -> str:
     figures = metrics.get("privacy") or {}
     made = [column.name for column in schema.columns if column.made_up]
-    said = [LEARNT, _rare(schema), *([MADE.format(names=listed(made))] if made else [])]
+    said = [LEARNT, TOLD if guarantee else _rare(schema)]
+    said += [MADE.format(names=listed(made)) + (UNSEEN if guarantee else BANNED)] if made else []
     exposed = [f"{column.name} ({column.exposed})" for column in schema.columns if column.exposed]
     said += [EXPOSED.format(names=listed(exposed))] if exposed else []
     near, same = figures.get("dcr_share") or {}, figures.get("identical_share") or {}

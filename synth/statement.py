@@ -22,8 +22,12 @@ them."""
 NOT_RARE = (
     "**Rare values.** No threshold withholds them: categories, and the ends of numbers and dates, are the source's."
 )
+TOLD = """**Categories and bounds.** They were declared, or told by noisy counts that the guarantee covers: none depends
+on a single row."""
 PERSONAL = "**Personal data.** Not learnt; made-up values stand in the place of: {names}."
-IDENTIFIERS = "**Identifiers.** Not learnt; made anew in the same format: {names}. None is a value of the source."
+IDENTIFIERS = "**Identifiers.** Not learnt; made anew in the same format: {names}."
+ANEW = "None of what is made up is a value of the source."
+UNSEEN = "All that is made up was made without a look at the source, and may equal a real value by chance."
 UNPROTECTED = "**Not so protected**, and possibly with values of the source: {names}."
 NONE_FOUND = "**Personal data and identifiers.** No column was found or declared to hold any."
 MEASURED = """Measured on this release, beside the same figure for unseen real rows (*floor*: what data have that
@@ -65,7 +69,7 @@ def statement(
         _bullets(_source(info, schema, provenance)),
         "## What was done",
         _made(schema, rows, provenance),
-        *_done(schema),
+        *_done(schema, bool(provenance.get("privacy"))),
         "## What was measured",
         MEASURED,
         _bullets(_measured(metrics)),
@@ -89,7 +93,7 @@ def _bullets(lines: Iterable[str]) -> str:
 def _source(info: CardInfo, schema: Schema, provenance: Mapping[str, Any]) -> Iterator[str]:
     yield f"Name: {escaped(info.title)}"
     yield f"Licence: {escaped(info.licence)}"
-    yield f"Rows learnt from: {schema.rows:,}"
+    yield f"Rows learnt from: {schema.rows:,}" + (" (told with noise)" if provenance.get("privacy") else "")
     for name, digest in (provenance.get("sources") or {}).items():
         yield f"File {escaped(name)}: sha256 `{digest}`; it is not part of the release"
 
@@ -101,10 +105,12 @@ def _made(schema: Schema, rows: int, provenance: Mapping[str, Any]) -> str:
     return LEARNT.format(rows=rows, model=model, learnt=schema.rows, of=of)
 
 
-def _done(schema: Schema) -> Iterator[str]:
+def _done(schema: Schema, private: bool) -> Iterator[str]:
     columns = schema.columns
     withheld = [column.withheld for column in columns if column.withheld]
-    if schema.least > 1:
+    if private:
+        yield TOLD
+    elif schema.least > 1:
         yield RARE.format(least=schema.least, values=sum(withheld), columns=len(withheld), all=len(columns))
     else:
         yield NOT_RARE
@@ -115,7 +121,9 @@ def _done(schema: Schema) -> Iterator[str]:
     for words, names in ((PERSONAL, personal), (IDENTIFIERS, identifiers), (UNPROTECTED, exposed)):
         if names:
             yield words.format(names=listed(names))
-    if not personal and not identifiers and not exposed:
+    if personal or identifiers:
+        yield UNSEEN if private else ANEW
+    elif not exposed:
         yield NONE_FOUND
 
 

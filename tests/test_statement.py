@@ -44,6 +44,7 @@ def test_it_says_what_the_source_was_and_what_was_done():
     assert int(withheld[1]) > 0
     assert "made-up values stand in the place of: mail (email)." in text
     assert "made anew in the same format: id." in text
+    assert "None of what is made up is a value of the source." in text
 
 
 def test_it_says_where_nothing_is_withheld_and_nothing_was_personal():
@@ -80,6 +81,11 @@ def test_a_guarantee_is_given_in_full():
     assert "It covers:\n\n- weights\n- bins\n" in text
     assert "It does not cover:\n\n- declared \\<domains\\>\n" in text
     assert "no differential privacy guarantee" not in text
+    assert "told by noisy counts that the guarantee covers" in text
+    assert "may equal a real value by chance" in text
+    assert "None of what is made up is a value of the source." not in text
+    assert "No threshold" not in text
+    assert "- Rows learnt from: 1,000 (told with noise)" in text
 
 
 def test_rows_of_the_source_are_not_called_private():

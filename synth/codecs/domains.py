@@ -49,6 +49,7 @@ FAKES = {  # what -> Faker's method, of examples of how such data are written
     "credit_card": "credit_card_number",
     "national_id": "ssn",
 }
+LISTED = ("category", "boolean")  # kinds whose values are told one by one
 CERTAIN = 3.0  # deviations of the noise above which a count is one
 DOMAIN_SHARE = 0.1  # of the budget, for domains that are not declared
 ROWS_SHARE = 0.02  # for the numbers of rows and of nulls
@@ -118,14 +119,17 @@ def private_schema(schema: Schema, table: AnyTable, ledger: Ledger) -> Schema:
     """
     if schema.rules:
         raise ConfigError("privacy: rules are read off rows that the budget does not count; leave them out")
-    found = [_without_facts(column) for column in schema.columns]
-    open_ = [column.name for column in found if column.domain is None and not column.made_up]
-    texts = [column.name for column in found if column.name in open_ and column.kind == "category"]
+    types = dict(zip(schema.names, schema.arrow_schema.types, strict=True))
+    found = [_without_facts(column, value_type(types[column.name])) for column in schema.columns]
+    open_ = [column.name for column in found if column.domain is None and not column.made_up and not column.categories]
+    told = [column.name for column in found if column.name in open_ and column.kind in LISTED]
     rho = DOMAIN_SHARE * ledger.rho / max(len(open_), 1)
-    delta = 0.0 if ledger.privacy is None else DELTA_SHARE * ledger.privacy.delta / max(len(texts), 1)
+    delta = 0.0 if ledger.privacy is None else DELTA_SHARE * ledger.privacy.delta / max(len(told), 1)
     columns = [
-        _learnt(column, dtype, table.column(column.name), ledger, rho, delta) if column.name in open_ else column
-        for column, dtype in zip(found, schema.arrow_schema.types, strict=True)
+        _learnt(column, types[column.name], table.column(column.name), ledger, rho, delta)
+        if column.name in open_
+        else column
+        for column in found
     ]
     rows, shares = _counted(columns, table, ledger)
     columns = [column.model_copy(update={"null_rate": share}) for column, share in zip(columns, shares, strict=True)]
@@ -142,13 +146,15 @@ def check_noise(rows: int, ledger: Ledger) -> None:
         )
 
 
-def _without_facts(column: Column) -> Column:
-    """Name, type, kind, format and domain of a column, and what the domain says."""
+def _without_facts(column: Column, dtype: pa.DataType) -> Column:
+    """Name, type, kind, format and domain of a column, and what the domain and the type say."""
     kept = {name: getattr(column, name) for name in ("name", "dtype", "format", "personal", "domain")}
     kind: Kind = "category" if column.kind == "empty" else column.kind
     if column.domain is not None:
         same = ("minimum", "maximum", "decimals", "categories", "ordered")
         kept |= {name: getattr(column, name) for name in same}
+    elif kind == "boolean" and pa.types.is_boolean(dtype):
+        kept["categories"] = (False, True)
     return Column(kind=kind, unique=column.kind == "identifier", **kept)
 
 
@@ -173,9 +179,7 @@ def _learnt(
 ) -> Column:
     """The column with bounds or categories that the ledger tells."""
     values = pc.drop_null(flat(chunks))
-    if column.kind == "boolean" and pa.types.is_boolean(value_type(dtype)):
-        return column.model_copy(update={"categories": (False, True)})
-    if column.kind in ("category", "boolean"):
+    if column.kind in LISTED:
         return column.model_copy(update={"categories": _frequent(column.name, values, ledger, rho, delta)})
     low, high = _bounds(column, values, ledger, rho)
     return column.model_copy(update={"minimum": low, "maximum": high, **_scale(value_type(dtype))})

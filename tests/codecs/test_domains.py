@@ -121,10 +121,14 @@ def test_what_is_not_declared_is_learnt_with_noise_and_paid():
             "count": rng.integers(3, 900, 20_000),
             "when": pa.array((rng.integers(0, 3000, 20_000) + 15_000).astype("datetime64[D]")),
             "what": [*rng.choice(["often", "seldom"], 19_999, p=[0.9, 0.1]).tolist(), "once"],
+            "paid": rng.choice(["yes", "no"], 20_000).tolist(),
+            "member": rng.random(20_000) < 0.3,
         }
     )
     ledger = Ledger(PROMISE, np.random.default_rng(0))
-    found = private_schema(detect(rows, rare_values=0), rows, ledger)
+    found = private_schema(detect(rows, kinds={"paid": "boolean"}, rare_values=0), rows, ledger)
+    assert found["paid"].categories == ("no", "yes")
+    assert found["member"].categories == (False, True)
     assert (found["size"].minimum, found["size"].maximum) == (32.0, 256.0)
     assert 2 <= found["count"].minimum <= 32
     assert found["count"].maximum == 1024
