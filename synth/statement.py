@@ -22,8 +22,7 @@ them."""
 NOT_RARE = (
     "**Rare values.** No threshold withholds them: categories, and the ends of numbers and dates, are the source's."
 )
-TOLD = """**Categories and bounds.** They were declared, or told by noisy counts that the guarantee covers: none depends
-on a single row."""
+TOLD = "**Categories and bounds.** They were declared, or told by noisy counts that the guarantee covers."
 PERSONAL = "**Personal data.** Not learnt; made-up values stand in the place of: {names}."
 IDENTIFIERS = "**Identifiers.** Not learnt; made anew in the same format: {names}."
 ANEW = "None of what is made up is a value of the source."
