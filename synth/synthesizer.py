@@ -137,7 +137,8 @@ class Synthesizer:
         """
         table = self._learnt(data, bool(rules if schema is None else schema.rules))
         if schema is None:
-            schema = detect(table, target=target, rules=rules, domains=domains, rare_values=rare_values)
+            least = 0 if self._promise else rare_values  # the ledger tells what is frequent
+            schema = detect(table, target=target, rules=rules, domains=domains, rare_values=least)
         elif table.column_names != schema.names:
             raise InputError(f"columns {table.column_names} differ from the schema's {schema.names}")
         elif table.num_rows < self.source_rows_:
