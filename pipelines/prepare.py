@@ -10,9 +10,10 @@ from synth.config import Source, load_params
 from synth.console import PathOption, stage
 from synth.detection import detect
 from synth.errors import InputError
+from synth.pictures import has_pictures, read_pixels
 from synth.sources import read_table
 from synth.splits import split
-from synth.storage import replacing, sha256, write_json, write_parquet
+from synth.storage import digest, replacing, write_json, write_parquet
 
 
 def main(dataset: str, source: PathOption, out: PathOption) -> None:
@@ -37,7 +38,7 @@ def main(dataset: str, source: PathOption, out: PathOption) -> None:
         for name, part in zip(("train", "holdout", "test"), parts, strict=True):
             write_parquet(temporary / f"{name}.parquet", part)
         schema.save(temporary / "schema.json")
-        facts = {"rows": table.num_rows, "sha256": {file.name: sha256(file) for file in files}}
+        facts = {"rows": table.num_rows, "sha256": {file.name: digest(file) for file in files}}
         write_json(temporary / "source.json", facts)
 
 
@@ -45,13 +46,17 @@ def source_files(folder: Path, source: Source) -> list[Path]:
     """The fetched files of a dataset, in the order that its source declares."""
     if not folder.is_dir():
         raise InputError(f"{folder}: no source data; run `python -m pipelines.sources` or `dvc pull`")
+    if has_pictures(folder):
+        return [folder]
     if source.files:
         return [folder / Path(file).name for file in source.files]
     return sorted(file for file in folder.iterdir() if not file.name.startswith("."))
 
 
 def read(file: Path, source: Source) -> pa.Table:
-    """One source file, read as its entry in params.yaml says."""
+    """One source file, or a folder of pictures, read as its entry in params.yaml says."""
+    if source.pixels is not None:
+        return read_pixels(file, *source.pixels, source.columns)
     return read_table(
         file,
         columns=source.columns,

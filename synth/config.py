@@ -39,6 +39,8 @@ class Source(Strict):
     encoding: of a CSV
     comment: lines that begin so are no rows
     strip: characters to cut from both ends of every text value
+    pixels: height and width of pictures whose levels are the first columns of a CSV without a header; `columns` names
+        the labels after them
     """
 
     path: str | None = None
@@ -53,6 +55,7 @@ class Source(Strict):
     encoding: str = "utf-8"
     comment: str | None = None
     strip: str | None = None
+    pixels: tuple[int, int] | None = None
 
     @model_validator(mode="after")
     def _one_place(self) -> Source:

@@ -23,13 +23,14 @@ from synth.codecs.columns.number import to_line
 from synth.codecs.columns.personal import as_text, written
 from synth.codecs.domains import check_domain, declared_facts, declared_kind
 from synth.codecs.grid import Line, thin
+from synth.codecs.image import described, is_image
 from synth.codecs.rules.declaration import declare, rule_kinds
 from synth.codecs.text import from_scalars, hashable, is_binary, is_text, to_scalars, value_type
 from synth.constraints import Rule, Unique, parse_rules
 from synth.deniable import Deniable
 from synth.errors import ConfigError, InputError
 from synth.patterns import DENSE, Maker, regex
-from synth.schema import RARE_VALUES, Column, Domain, Kind, Personal, Scalar, Schema, least_rows, pack_arrow
+from synth.schema import RARE_VALUES, Column, Domain, Kind, Modality, Personal, Scalar, Schema, least_rows, pack_arrow
 from synth.stored import AnyTable
 
 log = logging.getLogger(__name__)
@@ -87,6 +88,7 @@ def detect(
     key = next((column.name for column in columns if column.kind == "identifier" and column.unique), None)
     arrow = pack_arrow(table.schema)
     return Schema(
+        modality=_modality(columns, declared),
         columns=columns,
         target=target,
         primary_key=key,
@@ -103,12 +105,21 @@ def detect_again(table: AnyTable, schema: Schema) -> Schema:
     return detect(
         table,
         target=schema.target,
-        kinds={column.name: column.kind for column in schema.columns if column.kind not in ("empty", "personal")},
+        kinds={c.name: c.kind for c in schema.columns if c.kind not in ("empty", "personal", "image")},
         rules=schema.rules,
         personal={column.name: column.personal for column in schema.columns if column.personal is not None},
         domains={column.name: column.domain for column in schema.columns if column.domain is not None},
         rare_values=schema.rare_values,
     )
+
+
+def _modality(columns: Sequence[Column], rules: Sequence[Rule]) -> Modality:
+    pictures = [column.name for column in columns if column.kind == "image"]
+    if len(pictures) > 1:
+        raise InputError(f"columns {pictures[0]!r} and {pictures[1]!r} both hold pictures; one can be learnt at a time")
+    if pictures and rules:
+        raise ConfigError("rules: they are kept in tables without pictures only; leave them out")
+    return "image" if pictures else "table"
 
 
 def _check(table: AnyTable, target: str | None, kinds: Mapping[str, Kind]) -> None:
@@ -125,8 +136,8 @@ def _check(table: AnyTable, target: str | None, kinds: Mapping[str, Kind]) -> No
     for name, kind in kinds.items():
         if name not in names:
             raise ConfigError(f"kinds: {name!r} is not a column; there are: {', '.join(names)}")
-        if kind not in known_kinds():
-            raise ConfigError(f"kinds: {name!r}: {kind!r} is unknown; there are: {', '.join(known_kinds())}")
+        if kind not in (*known_kinds(), "image"):
+            raise ConfigError(f"kinds: {name!r}: {kind!r} is unknown; there are: {', '.join(known_kinds())}, image")
 
 
 def _personal(
@@ -171,6 +182,8 @@ def _column(
 ) -> Column:
     dtype = chunks.type
     _check_storable(name, dtype)
+    if is_image(dtype) and wanted in (None, "image"):
+        return Column(name=name, kind="image", dtype=str(dtype), **described(name, chunks))
     try:
         array = flat(chunks)
         values = pc.drop_null(array)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import tempfile
 from contextlib import ExitStack
 from typing import IO, Any
@@ -10,30 +11,35 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from synth.codecs.rules.codec import AnyCodec
+from synth.codecs.modality import AnyCodec
 from synth.errors import InputError
+from synth.layout import ImageLayout
 from synth.stored import AnyTable, blocks
 
 IN_MEMORY = 2**26  # bytes of an array that need no file
 
 
 def encode(codec: AnyCodec, table: AnyTable, *, places: bool) -> dict[str, NDArray[Any]]:
-    """{"tokens": (N, D) of the narrowest integers} and, where wanted, {"places": (N, D) float32}.
+    """{"tokens": (N, D) of the narrowest integers}, where wanted {"places": (N, D) float32}, and of pictures
+    {"images": (N, C, H, W) uint8}.
 
     A large array is mapped from a temporary file without a name: the system takes its pages back where memory is
     short, and the file is gone with the array. InputError where the disk has no room for it.
     """
-    kinds: dict[str, Any] = {"tokens": narrowest(max(codec.layout.cardinalities, default=1))}
+    layout, rows = codec.layout, table.num_rows
+    kinds: dict[str, Any] = {"tokens": narrowest(max(layout.cardinalities, default=1))}
     kinds |= {"places": np.float32} if places else {}
-    shape = (table.num_rows, len(codec.layout.columns))
+    shapes: dict[str, tuple[int, ...]] = dict.fromkeys(kinds, (rows, len(layout.columns)))
+    if isinstance(layout, ImageLayout):
+        kinds["images"], shapes["images"] = np.uint8, (rows, layout.channels, layout.height, layout.width)
     with ExitStack() as stack:
         try:
-            sinks = {name: stack.enter_context(_sink(shape, kind)) for name, kind in kinds.items()}
+            sinks = {name: stack.enter_context(_sink(shapes[name], kind)) for name, kind in kinds.items()}
             for block in blocks(table):
                 arrays = codec.encode(block, places=places)
                 for name, kind in kinds.items():
                     sinks[name].write(np.ascontiguousarray(arrays[name], dtype=kind).data)
-            return {name: _array(sinks[name], shape, kind) for name, kind in kinds.items()}
+            return {name: _array(sinks[name], shapes[name], kind) for name, kind in kinds.items()}
         except OSError as error:
             raise InputError(
                 f"{tempfile.gettempdir()}: no room for the encoded rows ({error.strerror}); set TMPDIR to another disk"
@@ -46,12 +52,12 @@ def narrowest(cardinality: int) -> type[np.integer[Any]]:
     return next(kind for kind in kinds if cardinality - 1 <= np.iinfo(kind).max)
 
 
-def _sink(shape: tuple[int, int], kind: DTypeLike) -> IO[bytes]:
-    size = shape[0] * shape[1] * np.dtype(kind).itemsize
+def _sink(shape: tuple[int, ...], kind: DTypeLike) -> IO[bytes]:
+    size = math.prod(shape) * np.dtype(kind).itemsize
     return io.BytesIO() if size <= IN_MEMORY else tempfile.TemporaryFile()
 
 
-def _array(sink: IO[bytes], shape: tuple[int, int], kind: DTypeLike) -> NDArray[Any]:
+def _array(sink: IO[bytes], shape: tuple[int, ...], kind: DTypeLike) -> NDArray[Any]:
     if isinstance(sink, io.BytesIO):
         return np.frombuffer(bytearray(sink.getbuffer()), dtype=kind).reshape(shape)
     sink.flush()

@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from synth.codecs.columns import flat
-from synth.codecs.rules.codec import AnyCodec, RuledCodec
+from synth.codecs.modality import AnyCodec
+from synth.codecs.rules.codec import RuledCodec
 from synth.codecs.text import hashable
 from synth.layout import Condition
 

@@ -55,6 +55,18 @@ class TableLayout:
 
 
 @dataclass(frozen=True)
+class ImageLayout(TableLayout):
+    """Pictures of one size, and the columns of their labels, of which there may be none.
+
+    channels: 1 (grey) or 3 (red, green, blue); height, width: in pixels
+    """
+
+    channels: int = 1
+    height: int = 1
+    width: int = 1
+
+
+@dataclass(frozen=True)
 class Condition:
     """What sampled rows must keep, in the layout's columns.
 

@@ -11,14 +11,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from synth.codecs.rules.codec import AnyCodec, RuledCodec
+from synth.codecs.image import ImageCodec
+from synth.codecs.modality import AnyCodec
+from synth.codecs.rules.codec import RuledCodec
 from synth.codecs.table import Spans
 from synth.conditions import Asked, Between, OneOf, asked
 from synth.errors import ConfigError
 from synth.layout import Condition
 
-# Rows per block, without and with a condition: part of what a seed means, so never a setting.
-BLOCK, KEPT_BLOCK = 8192, 1024
+# Rows per block, without and with a condition, and of pictures: part of what a seed means, so never a setting.
+BLOCK, KEPT_BLOCK, IMAGE_BLOCK = 8192, 1024, 256
 FLOATS = ("halffloat", "float", "double")
 
 
@@ -31,6 +33,7 @@ class Request:
     columns: modelled columns
     facts: the conditions in words, for the samples' metadata
     ranges: floating column -> its range, to which what rounding put beside an end is set
+    pictures: whether rows hold some
     """
 
     spans: Mapping[int, Spans]
@@ -38,6 +41,7 @@ class Request:
     columns: int
     facts: Mapping[str, str]
     ranges: Mapping[str, Between]
+    pictures: bool = False
 
     @classmethod
     def make(cls, codec: AnyCodec, where: Mapping[str, Any], balance: str | None) -> Request:
@@ -49,10 +53,11 @@ class Request:
         numbers = {
             c.name for c in codec.schema.columns if c.kind == "number" and c.dtype in ("float", "double", "halffloat")
         }
+        pictures = isinstance(codec, ImageCodec)
         found = {name: as_range(value) for name, value in wanted.items() if name in numbers}
         ranges = {name: value for name, value in found.items() if value is not None}
         if balance is None:
-            return cls(spans, None, columns, facts, ranges)
+            return cls(spans, None, columns, facts, ranges, pictures)
         place = codec.place(balance)
         if isinstance(codec, RuledCodec) and balance not in codec.plain:
             raise ConfigError(f"balance: {balance!r} is learnt together with other columns of a rule; balance another")
@@ -61,11 +66,13 @@ class Request:
         if place in spans:
             raise ConfigError(f"balance: {balance!r} has a condition already; drop one of the two")
         tokens = np.flatnonzero(codec.valued(place) & (codec.layout.columns[place].frequency > 0))
-        return cls(spans, (place, tokens), columns, {**facts, "balance": balance}, ranges)
+        return cls(spans, (place, tokens), columns, {**facts, "balance": balance}, ranges, pictures)
 
     @property
     def block(self) -> int:
         """Rows per block."""
+        if self.pictures:
+            return IMAGE_BLOCK
         return KEPT_BLOCK if self.spans or self.balanced else BLOCK
 
     def clip(self, table: pa.Table) -> pa.Table:

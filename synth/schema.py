@@ -19,8 +19,8 @@ from synth.storage import read_text, write_text
 FORMAT_VERSION = 1
 RARE_VALUES = 5  # rows that a value needs to be reproduced
 
-Kind = Literal["number", "category", "boolean", "datetime", "identifier", "personal", "empty"]
-Modality = Literal["table"]
+Kind = Literal["number", "category", "boolean", "datetime", "identifier", "personal", "image", "empty"]
+Modality = Literal["table", "image"]
 Scalar = bool | int | float | str
 
 
@@ -88,6 +88,7 @@ class Column(BaseModel):
     least: training rows that a value needs to be reproduced, see `least_rows`; 1 where the source declares the values
     withheld, withheld_rows: how many different values are not reproduced, and how many training rows have one
     domain: what the owner declares that it may hold, where that is so; bounds and categories are then its
+    mode, width, height: of pictures, "L" (grey) or "RGB", and pixels
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -110,6 +111,9 @@ class Column(BaseModel):
     withheld: int = 0
     withheld_rows: int = 0
     domain: Domain | None = None
+    mode: Literal["L", "RGB"] | None = None
+    width: int | None = None
+    height: int | None = None
 
     @property
     def nullable(self) -> bool:

@@ -48,19 +48,23 @@ def read_table(
     comment: str | None = None,
     strip: str | None = None,
 ) -> pa.Table:
-    """Read a CSV or Parquet file, a directory of Parquet parts, an fsspec URL or an SQL table.
+    """Read a CSV or Parquet file, a directory of Parquet parts or of pictures, an fsspec URL or an SQL table.
 
     Text in a CSV becomes int64, float64 or bool where every value reads as one; codes with leading zeros
     stay text, an unquoted empty field is null and a quoted one the empty string. The other arguments are
     those of `synth.config.Source`. InputError names the file, and the line where one is broken.
     """
+    from synth.pictures import has_pictures, read_folder
+
     name = str(location)
     if is_sql(name):
         return _read_sql(name, table)
     if Path(name).is_dir():
         files = sorted(Path(name).glob("*.parquet"))
+        if not files and has_pictures(Path(name)):
+            return read_folder(name)
         if not files:
-            raise InputError(f"{name}: a folder without Parquet files")
+            raise InputError(f"{name}: a folder without Parquet files or pictures")
         try:
             return pa.concat_tables([read_table(file) for file in files])
         except pa.ArrowInvalid:
@@ -97,7 +101,7 @@ def _begins(place: Path, magic: bytes) -> bool:
 
 def _read_bytes(name: str) -> bytes:
     try:
-        with fsspec.open(name, "rb") as file:
+        with fsspec.open(name, "rb", compression="infer") as file:
             return bytes(file.read())
     except FileNotFoundError:
         raise InputError(f"{shown(name)}: no such file") from None

@@ -210,3 +210,13 @@ def sha256(path: str | Path) -> str:
     """Hex digest of a file's bytes."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digest(path: str | Path) -> str:
+    """Hex digest of a file's bytes, or of all files of a folder with their names."""
+    place = Path(path)
+    if not place.is_dir():
+        return sha256(place)
+    files = sorted(file for file in place.rglob("*") if file.is_file())
+    lines = "".join(f"{sha256(file)}  {file.relative_to(place).as_posix()}\n" for file in files)
+    return hashlib.sha256(lines.encode()).hexdigest()

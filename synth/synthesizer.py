@@ -19,7 +19,8 @@ from safetensors import SafetensorError
 
 from synth import models, training
 from synth.codecs.domains import check_noise, declared_codec, measured, private_schema
-from synth.codecs.rules.codec import AnyCodec, RuledCodec, table_codec
+from synth.codecs.modality import AnyCodec, codec_of
+from synth.codecs.rules.codec import RuledCodec
 from synth.codecs.table import restore
 from synth.constraints import Rule
 from synth.description import DESCRIPTION, FORMAT_VERSION, read_description
@@ -143,11 +144,12 @@ class Synthesizer:
             raise InputError(f"columns {table.column_names} differ from the schema's {schema.names}")
         elif table.num_rows < self.source_rows_:
             schema = detect_again(table, schema)
+        self._check_modality(schema)
         if self._promise is not None:
             return self._fit_privately(table, schema, self._promise, on_epoch)
         self.privacy_: dict[str, Any] | None = None
         self.schema_ = schema
-        self.codec_: AnyCodec = table_codec(schema).fit(table, schema, self.seed)
+        self.codec_: AnyCodec = codec_of(schema).fit(table, schema, self.seed)
         self.model_ = self._build()
         arrays = encode(self.codec_, table, places=self.model_.places)
         with _processor_threads(self.threads):
@@ -363,6 +365,14 @@ class Synthesizer:
     def _table(self, data: pd.DataFrame | AnyTable) -> AnyTable:
         return data if isinstance(data, pa.Table | Stored) else from_pandas(data)
 
+    def _check_modality(self, schema: Schema) -> None:
+        if schema.modality not in self._family.modalities:
+            able = [name for name in models.available() if schema.modality in models.family(name).Model.modalities]
+            raise ConfigError(
+                f"the family {self.model!r} does not learn data of the modality {schema.modality!r}; these do: "
+                f"{', '.join(able)}"
+            )
+
     def _check_conditional(self) -> None:
         if not self.model_.conditional:
             able = [name for name in models.available() if models.family(name).Model.conditional]
@@ -417,7 +427,7 @@ class Synthesizer:
                 **content["config"],
             )
             synthesizer.schema_ = Schema.model_validate(content["schema"])
-            synthesizer.codec_ = table_codec(synthesizer.schema_).from_state(content["codec"], synthesizer.schema_)
+            synthesizer.codec_ = codec_of(synthesizer.schema_).from_state(content["codec"], synthesizer.schema_)
             synthesizer.source_rows_ = content["source_rows"]
             synthesizer.training_ = content["training"]
             synthesizer.privacy_ = content["privacy"]

@@ -8,14 +8,17 @@ docstring per field, and `Model`, a subclass of `GenerativeModel`. Its first doc
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Literal, Protocol
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
-from synth.layout import Condition, TableLayout
+from synth.layout import Condition, ImageLayout, TableLayout
+from synth.nets.grown import Grown
+from synth.nets.labels import Labels
+from synth.nets.pyramids import Fold
 from synth.privacy import Ledger
 
 Batch = Mapping[str, Tensor]
@@ -67,7 +70,7 @@ class TrainingConfig(BaseModel):
     patience: int = Field(6, ge=1)
 
 
-class GenerativeModel(nn.Module, ABC):
+class GenerativeModel(Grown, ABC):
     """Base of all families; initial weights are drawn from the generator alone.
 
     A batch is {"tokens": (B, D) int64, "places": (B, D) float32}: which token a value has, and where inside it the
@@ -79,7 +82,6 @@ class GenerativeModel(nn.Module, ABC):
     private: how it can keep a privacy budget: by noise on the gradients of `losses`, or by noise on what it measures
         (`measure`); None where it cannot
     private_config: hyper-parameters that have other defaults under a budget
-    grown: buffers whose shapes the rows decide; those of a state that is loaded have its shapes
     """
 
     modalities: ClassVar[tuple[str, ...]] = ("table",)
@@ -87,7 +89,6 @@ class GenerativeModel(nn.Module, ABC):
     places: ClassVar[bool] = True
     private: ClassVar[Literal["gradients", "measurements"] | None] = None
     private_config: ClassVar[Mapping[str, Any]] = {}
-    grown: ClassVar[tuple[str, ...]] = ()
 
     def __init__(
         self,
@@ -153,9 +154,72 @@ class GenerativeModel(nn.Module, ABC):
         the density of the places inside them with respect to the uniform one."""
         raise NotImplementedError(f"{type(self).__module__} has no likelihood")
 
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
-        """Make room for what the state has of the buffers that grow."""
-        for name in self.grown:
-            if hasattr(self, name) and prefix + name in state_dict:
-                setattr(self, name, torch.empty_like(state_dict[prefix + name], device=getattr(self, name).device))
-        super()._load_from_state_dict(state_dict, prefix, *args)
+
+class ImageConfig(TrainingConfig):
+    """What all families of pictures have in common.
+
+    precision: type in which networks compute; weights are float32 in either. bfloat16 is twice as fast where the
+        processor has instructions for it, and on GPUs
+    """
+
+    validation_share: float = Field(0.0, ge=0, le=0.5)
+    weight_decay: float = Field(0.01, ge=0)
+    batch_size: int = Field(64, ge=1)
+    precision: Literal["float32", "bfloat16"] = "bfloat16"
+
+
+class ImageModel(GenerativeModel):
+    """Base of the families of pictures.
+
+    A batch is {"images": (B, C, H, W) uint8, "tokens": (B, D) int64}, the tokens those of the labels. Labels are drawn
+    as the training rows have them together, pictures given their labels.
+    """
+
+    modalities = ("image",)
+    conditional = True
+    places = False
+    drawn_at_once: ClassVar[int] = 256
+
+    config: ImageConfig
+    layout: ImageLayout
+
+    def __init__(self, config: ImageConfig, layout: ImageLayout, generator: torch.Generator) -> None:
+        super().__init__(config, layout, generator)
+        self.labels = Labels(layout)
+
+    @property
+    def precision(self) -> torch.dtype:
+        """Type in which networks compute."""
+        found: torch.dtype = getattr(torch, self.config.precision)
+        return found
+
+    def fold(self, patch: int, widths: Sequence[int]) -> Fold:
+        """How pictures become grids of so many levels."""
+        return Fold(self.layout, patch, len(widths), self.precision)
+
+    def observe(self, batches: Iterable[Batch], generator: torch.Generator) -> None:
+        """Count the labels."""
+        self.labels.observe(batches)
+
+    @abstractmethod
+    def pictures(self, tokens: Tensor, generator: torch.Generator) -> Tensor:
+        """(n, C, H, W) pictures from -1 to 1 with labels (n, D)."""
+
+    @torch.no_grad()
+    def sample(self, n: int, generator: torch.Generator, condition: Condition | None = None) -> dict[str, Tensor]:
+        """Draw n rows: {"tokens": (n, D) int64, "images": (n, C, H, W) uint8}."""
+        tokens = self.labels.draw(n, generator, condition)
+        parts = [levels(self.pictures(part, generator)) for part in torch.split(tokens, self.drawn_at_once)]
+        shape = (0, self.layout.channels, self.layout.height, self.layout.width)
+        empty = torch.zeros(shape, dtype=torch.uint8, device=tokens.device)
+        return {"tokens": tokens, "images": torch.cat([empty, *parts])}
+
+
+def scaled(images: Tensor) -> Tensor:
+    """uint8 pictures as float32 from -1 to 1."""
+    return images.float() / 127.5 - 1
+
+
+def levels(pictures: Tensor) -> Tensor:
+    """Pictures from -1 to 1 as uint8."""
+    return ((pictures.float() + 1) * 127.5).round().clamp(0, 255).byte()

@@ -21,8 +21,8 @@ class Linear(nn.Module):
         self.bias = nn.Parameter(torch.zeros(outputs))
 
     def forward(self, x: Tensor) -> Tensor:
-        """x: (B, I)."""
-        return F.linear(x, self.weight, self.bias)
+        """x: (B, I), in any type; weights are kept in float32."""
+        return F.linear(x, self.weight.to(x.dtype), self.bias.to(x.dtype))
 
 
 def dropped(x: Tensor, share: float, generator: torch.Generator | None) -> Tensor:

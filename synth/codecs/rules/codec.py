@@ -361,14 +361,6 @@ class RuledCodec:
         return cls(schema, Shape.from_state(state["rules"], schema), TableCodec.from_state(state["columns"], inner))
 
 
-AnyCodec = TableCodec | RuledCodec
-
-
-def table_codec(schema: Schema) -> type[TableCodec] | type[RuledCodec]:
-    """The codec that a schema asks for."""
-    return RuledCodec if schema.rules else TableCodec
-
-
 def modelled_schema(shape: Shape, modelled: pa.Table) -> Schema:
     """The schema of the modelled table: the columns that stay as they are known, the others read off the rows."""
     from synth.detection import detect

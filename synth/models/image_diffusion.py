@@ -1,0 +1,104 @@
+"""Diffusion over pictures: rectified flow or DDPM on one U-Net, told the labels, drawn by any sampler.
+
+The network learns the velocity from data to noise (Liu et al. 2023; Salimans & Ho 2022) at times that are drawn most
+often in the middle (Esser et al. 2024, section 3.1). Labels are left out of some rows, so that what they add can be
+exaggerated while drawing (classifier-free guidance, Ho & Salimans 2022).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor
+
+from synth.layout import ImageLayout
+from synth.models.base import Batch, ImageConfig, ImageModel, scaled
+from synth.nets.dense import Linear
+from synth.nets.draws import rand, randn
+from synth.nets.labels import LabelVector
+from synth.nets.samplers import SAMPLERS, Process, times
+from synth.nets.unet import UNet
+
+WAVES = 64  # sine and cosine pairs of the time
+
+
+class Config(ImageConfig):
+    """Hyper-parameters of diffusion over pictures.
+
+    process: the way from data to noise, `flow` (straight) or `ddpm` (variance-preserving)
+    sampler: see `synth.nets.samplers`; steps: of it, of which each is one evaluation of the network (two of `heun`),
+        twice as many under guidance
+    guidance: how much of what the labels add is drawn with, 1 for none of the exaggeration
+    untold: share of the training rows whose labels are left out
+    patch: pixels of a side that are folded into channels; widths: channels of each level; blocks: of each level
+    """
+
+    epochs: int = Field(60, ge=1)
+    learning_rate: float = Field(1e-3, gt=0)
+    betas: tuple[float, float] = (0.9, 0.99)
+    gradient_clip: float = Field(1.0, gt=0)
+    ema_decay: float = Field(0.999, ge=0, lt=1)
+    process: Literal["flow", "ddpm"] = "flow"
+    sampler: Literal["ddpm", "ddim", "heun", "dpm_solver"] = "dpm_solver"
+    steps: int = Field(20, ge=1)
+    guidance: float = Field(1.5, ge=0)
+    untold: float = Field(0.1, ge=0, le=1)
+    patch: int = Field(2, ge=1)
+    widths: tuple[int, ...] = (64, 128)
+    blocks: int = Field(2, ge=1)
+
+
+class Model(ImageModel):
+    """The velocity of a noisy picture, given its time and its labels."""
+
+    config: Config
+
+    def __init__(self, config: Config, layout: ImageLayout, generator: torch.Generator) -> None:
+        super().__init__(config, layout, generator)
+        self.process = Process(straight=config.process == "flow")
+        known = 2 * config.widths[-1]
+        self.time = Linear(2 * WAVES, known, 1.0, generator)
+        self.label = LabelVector(layout, known, generator)
+        self.mixed = Linear(known, known, 1.0, generator)
+        self.unet = UNet(self.fold(config.patch, config.widths), config.widths, config.blocks, known, None, generator)
+
+    def loss(self, batch: Batch, generator: torch.Generator) -> Tensor:
+        """Mean squared error of the velocity, per value."""
+        x = scaled(batch["images"])
+        B, device = len(x), x.device
+        spread = (rand((1,), generator, device) + torch.arange(B, device=device) / B) % 1  # even over the rows
+        time = torch.special.expit(torch.special.ndtri(spread.clamp(1e-4, 1 - 1e-4)))  # logit-normal
+        noise = randn(x.shape, generator, device)
+        told = rand((B,), generator, device) >= self.config.untold
+        at = time[:, None, None, None]
+        velocity = self._velocity(self.process.mix(x, noise, at), time, batch["tokens"], told)
+        return F.mse_loss(velocity, self.process.velocity(x, noise, at))
+
+    def pictures(self, tokens: Tensor, generator: torch.Generator) -> Tensor:
+        """(n, C, H, W) drawn by the sampler under guidance."""
+        layout = self.layout
+        noise = randn((len(tokens), layout.channels, layout.height, layout.width), generator, tokens.device)
+        guided = self.config.guidance != 1 and tokens.shape[1] > 0
+
+        def denoise(x: Tensor, time: float) -> tuple[Tensor, Tensor]:
+            clock = x.new_full((len(x),), time)
+            velocity = self._velocity(x, clock, tokens, None)
+            if guided:
+                untold = torch.zeros(len(x), dtype=torch.bool, device=x.device)
+                velocity = torch.lerp(self._velocity(x, clock, tokens, untold), velocity, self.config.guidance)
+            return self.process.estimates(x, velocity, time)
+
+        sampler = SAMPLERS[self.config.sampler]
+        return sampler(self.process, denoise, noise, times(self.config.steps), generator)
+
+    def _velocity(self, x: Tensor, time: Tensor, tokens: Tensor, told: Tensor | None) -> Tensor:
+        """At noisy pictures (B, C, H, W), times (B,) and labels (B, D), of which `told` (B,) says whose are told."""
+        rates = torch.exp(torch.linspace(0, math.log(1000.0), WAVES, device=x.device))
+        phases = time[:, None] * rates
+        known = self.time(torch.cat([phases.sin(), phases.cos()], 1)) + self.label(tokens, told)
+        velocity: Tensor = self.unet(x, self.mixed(F.silu(known)))
+        return velocity

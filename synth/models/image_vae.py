@@ -1,0 +1,175 @@
+"""Variational autoencoder of pictures in two stages: what the latents leave blurry, a second model on them makes sharp.
+
+The first stage encodes a picture to a Gaussian over latents and decodes to a discretised logistic of every value
+(Kingma & Welling 2014; Salimans et al. 2017). The aggregate of the codes is not the prior; a rectified flow learns it
+given the labels (the second stage, Dai & Wipf 2019), and drawing goes noise -> latents -> picture.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor, nn
+
+from synth.layout import ImageLayout
+from synth.models.base import Batch, ImageConfig, ImageModel, scaled
+from synth.nets.denoiser import Denoiser
+from synth.nets.dense import Linear
+from synth.nets.draws import rand, randn
+from synth.nets.labels import LabelVector
+from synth.nets.pyramids import Down, Fold, Up
+
+LEAST_SCALE = -6.0  # logarithm of a logistic's scale, of values from -1 to 1
+
+
+class Config(ImageConfig):
+    """Hyper-parameters of the autoencoder of pictures.
+
+    latents: length of a code
+    divergence: weight of the code's divergence from the prior; below 1 codes tell more and pictures are sharper
+    patch: pixels of a side that are folded into channels; widths: channels of each level; blocks: of each level
+    prior_width, prior_blocks: of the second stage; steps: evaluations of it that draw a code
+    guidance: of the second stage, 1 for none; untold: share of the rows whose labels it is not told
+    """
+
+    epochs: int = Field(60, ge=1)
+    learning_rate: float = Field(1e-3, gt=0)
+    gradient_clip: float = Field(1e4, gt=0)
+    ema_decay: float = Field(0.999, ge=0, lt=1)
+    latents: int = Field(48, ge=1)
+    divergence: float = Field(1.0, ge=0)
+    patch: int = Field(2, ge=1)
+    widths: tuple[int, ...] = (64, 128)
+    blocks: int = Field(1, ge=1)
+    prior_width: int = Field(384, ge=1)
+    prior_blocks: int = Field(4, ge=1)
+    steps: int = Field(25, ge=1)
+    guidance: float = Field(1.3, ge=0)
+    untold: float = Field(0.1, ge=0, le=1)
+
+
+class Encoder(nn.Module):
+    """Pictures (B, C, H, W) -> means and log-deviations of their codes, (B, Z) each."""
+
+    def __init__(self, config: Config, fold: Fold, generator: torch.Generator) -> None:
+        super().__init__()
+        self.down = Down(fold, config.widths, config.blocks, generator)
+        self.exit = Linear(config.widths[-1] * fold.grid[0] * fold.grid[1], 2 * config.latents, 0.3, generator)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """x: from -1 to 1."""
+        mean, spread = self.exit(self.down(x).flatten(1).float()).chunk(2, 1)
+        return mean, spread.clamp(-7, 3)
+
+
+class Decoder(nn.Module):
+    """Codes (B, Z) and labels (B, D) -> locations and log-scales of the values, (B, C, H, W) each."""
+
+    def __init__(self, config: Config, layout: ImageLayout, fold: Fold, generator: torch.Generator) -> None:
+        super().__init__()
+        width = config.widths[-1]
+        known = 2 * width
+        self.grid = fold.grid
+        self.label = LabelVector(layout, known, generator)
+        self.code = Linear(config.latents, known, 1.0, generator)
+        self.entry = Linear(config.latents, width * fold.grid[0] * fold.grid[1], 1.0, generator)
+        self.up = Up(fold, 2 * layout.channels, config.widths, config.blocks, known, generator)
+
+    def forward(self, code: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """code: (B, Z), tokens: (B, D)."""
+        known = F.silu(self.code(code) + self.label(tokens))
+        location, scale = self.up(self.entry(code).view(len(code), -1, *self.grid), known).chunk(2, 1)
+        return location.tanh(), (scale - 2).clamp_min(LEAST_SCALE)
+
+
+class Prior(nn.Module):
+    """The velocity of a noisy code, given its time and the labels: (B, Z) -> (B, Z)."""
+
+    def __init__(self, config: Config, layout: ImageLayout, generator: torch.Generator) -> None:
+        super().__init__()
+        self.entry = Linear(config.latents, config.prior_width, 1.0, generator)
+        self.label = LabelVector(layout, config.prior_width, generator)
+        self.denoiser = Denoiser(config.prior_width, config.prior_blocks, 0.0, generator)
+        self.exit = Linear(config.prior_width, config.latents, 0.0, generator)
+
+    def forward(self, code: Tensor, time: Tensor, tokens: Tensor, told: Tensor | None) -> Tensor:
+        """time: (B,), tokens: (B, D), told: (B,) bool, whose labels are told."""
+        hidden = self.entry(code) + self.label(tokens, told)
+        return cast("Tensor", self.exit(self.denoiser(hidden, time, None)))
+
+
+class Model(ImageModel):
+    """Encoder, decoder and the flow of their codes, trained side by side; no gradient of the flow reaches the codes."""
+
+    config: Config
+    centre: Tensor
+    spread: Tensor
+
+    def __init__(self, config: Config, layout: ImageLayout, generator: torch.Generator) -> None:
+        super().__init__(config, layout, generator)
+        fold = self.fold(config.patch, config.widths)
+        self.encoder = Encoder(config, fold, generator)
+        self.decoder = Decoder(config, layout, fold, generator)
+        self.prior = Prior(config, layout, generator)
+        self.register_buffer("centre", torch.zeros(config.latents))
+        self.register_buffer("spread", torch.ones(config.latents))
+
+    def loss(self, batch: Batch, generator: torch.Generator) -> Tensor:
+        """Nats that a picture takes, by both parts of its code, and the squared error of the flow on its codes."""
+        images, tokens = batch["images"], batch["tokens"]
+        mean, spread = self.encoder(scaled(images))
+        code = mean + spread.exp() * randn(mean.shape, generator, mean.device)
+        divergence = (0.5 * (mean.square() + (2 * spread).exp() - 1) - spread).sum(1)
+        nats = -log_levels(images, *self.decoder(code, tokens)).flatten(1).sum(1)
+        if self.training:
+            with torch.no_grad():
+                self.centre.lerp_(code.mean(0), 0.01)
+                self.spread.lerp_(code.std(0) if len(code) > 1 else self.spread, 0.01)
+        loss: Tensor = (nats + self.config.divergence * divergence).mean()
+        return loss + self._prior_loss(code.detach(), tokens, generator)
+
+    def _prior_loss(self, code: Tensor, tokens: Tensor, generator: torch.Generator) -> Tensor:
+        code = (code - self.centre) / self.spread
+        time = torch.special.expit(randn((len(code),), generator, code.device))
+        noise = randn(code.shape, generator, code.device)
+        told = rand((len(code),), generator, code.device) >= self.config.untold
+        velocity: Tensor = self.prior(torch.lerp(code, noise, time[:, None]), time, tokens, told)
+        return (velocity - (noise - code)).square().sum(1).mean()
+
+    def pictures(self, tokens: Tensor, generator: torch.Generator) -> Tensor:
+        """(n, C, H, W): the locations that drawn codes are decoded to."""
+        location, _ = self.decoder(self.codes(tokens, generator), tokens)
+        return cast("Tensor", location)
+
+    def codes(self, tokens: Tensor, generator: torch.Generator) -> Tensor:
+        """(n, Z) codes of pictures with labels (n, D), down the flow by the two-step Adams-Bashforth method."""
+        x = randn((len(tokens), self.config.latents), generator, tokens.device)
+        untold = torch.zeros(len(x), dtype=torch.bool, device=x.device)
+        guided = self.config.guidance != 1 and tokens.shape[1] > 0
+        before: Tensor | None = None
+        for now, then in pairwise(torch.linspace(1, 0, self.config.steps + 1).tolist()):
+            clock = x.new_full((len(x),), now)
+            slope = self.prior(x, clock, tokens, None)
+            if guided:
+                slope = torch.lerp(self.prior(x, clock, tokens, untold), slope, self.config.guidance)
+            x = x + (then - now) * (slope if before is None else 1.5 * slope - 0.5 * before)
+            before = slope
+        return self.centre + self.spread * x
+
+
+def log_levels(images: Tensor, location: Tensor, scale: Tensor) -> Tensor:
+    """Log-probabilities of uint8 values under discretised logistics (Salimans et al. 2017, eq. 2).
+
+    location: from -1 to 1, scale: its logarithm; all of one shape. The ends have the tails.
+    """
+    x, half = scaled(images), 1 / 255
+    inverse = (-scale).exp()
+    upper, lower = (x + half - location) * inverse, (x - half - location) * inverse
+    within = F.logsigmoid(upper) + torch.log(-torch.expm1((lower - upper).clamp_max(-1e-7))) + F.logsigmoid(-lower)
+    low = F.logsigmoid(upper)
+    high = F.logsigmoid(-lower)
+    return torch.where(images == 0, low, torch.where(images == 255, high, within))
