@@ -347,6 +347,8 @@ class Synthesizer:
         """
         if draws < 1:
             raise ConfigError(f"draws: expected 1 or more, found {draws}")
+        if self._fitted().schema_.modality != "table":
+            raise ConfigError("impute: gaps are filled in tables without pictures only")
         table = restore(self._table(data), self._fitted().schema_)
         self._check_conditional()
         root = self.seed if seed is None else seed
@@ -367,7 +369,7 @@ class Synthesizer:
 
     def _check_modality(self, schema: Schema) -> None:
         if schema.modality not in self._family.modalities:
-            able = [name for name in models.available() if schema.modality in models.family(name).Model.modalities]
+            able = models.available(schema.modality)
             raise ConfigError(
                 f"the family {self.model!r} does not learn data of the modality {schema.modality!r}; these do: "
                 f"{', '.join(able)}"
@@ -375,7 +377,7 @@ class Synthesizer:
 
     def _check_conditional(self) -> None:
         if not self.model_.conditional:
-            able = [name for name in models.available() if models.family(name).Model.conditional]
+            able = [n for n in models.available(self.schema_.modality) if models.family(n).Model.conditional]
             raise ConfigError(f"the family {self.model!r} cannot keep conditions; these can: {', '.join(able)}")
 
     @property

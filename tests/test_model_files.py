@@ -53,7 +53,7 @@ def secrets() -> pd.DataFrame:
 FRAME = secrets()
 
 
-@pytest.fixture(scope="module", params=available())
+@pytest.fixture(scope="module", params=available("table"))
 def saved(request, tmp_path_factory) -> Path:
     """The model directory of each family whose files hold no row."""
     fitted = Synthesizer(request.param, **TINY).fit(FRAME, target="city")

@@ -38,7 +38,7 @@ def test_the_same_seed_gives_the_same_rows_and_another_seed_others(fitted):
     assert not fitted.sample(50, seed=3).equals(fitted.sample(50, seed=4))
 
 
-@pytest.mark.parametrize("family", models.available())
+@pytest.mark.parametrize("family", models.available("table"))
 def test_the_rows_do_not_depend_on_how_many_processors_draw_them(family, monkeypatch):
     monkeypatch.setattr(requests, "BLOCK", 64)
     model = Synthesizer(family, epochs=1).fit(people(120))

@@ -9,9 +9,10 @@ from types import ModuleType
 from synth.errors import ConfigError
 
 
-def available() -> list[str]:
-    """Names of all families: the modules of this package but `base`."""
-    return sorted(m.name for m in pkgutil.iter_modules(__path__) if m.name != "base")
+def available(modality: str | None = None) -> list[str]:
+    """Names of the families, the modules of this package but `base`: of all, or of those that serve a modality."""
+    names = sorted(m.name for m in pkgutil.iter_modules(__path__) if m.name != "base")
+    return [name for name in names if modality is None or modality in family(name).Model.modalities]
 
 
 def family(name: str) -> ModuleType:

@@ -6,6 +6,8 @@ The game is the relativistic one of `image_gan` by default.
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from pydantic import Field
 from torch import Tensor, nn
@@ -85,14 +87,14 @@ class Generator(nn.Module):
         style = self.mapping(noise, label)
         styles = style[:, None].expand(-1, count, -1)
         if not self.training:
-            return self.synthesis(torch.lerp(self.mean, styles, self.config.truncation), generator)
+            return cast("Tensor", self.synthesis(torch.lerp(self.mean, styles, self.config.truncation), generator))
         with torch.no_grad():
             self.mean.lerp_(style.mean(0), 1 - self.config.style_decay)
         other = self.mapping(randn(noise.shape, generator, noise.device), label)[:, None]
         chance, level = rand((2, len(noise), 1), generator, noise.device)
         first = 1 + (level * (count - 1)).long()  # the level from which on the second draw steers
         mixed = (chance < self.config.mixing) & (torch.arange(count, device=noise.device) >= first)
-        return self.synthesis(torch.where(mixed[:, :, None], other, styles), generator)
+        return cast("Tensor", self.synthesis(torch.where(mixed[:, :, None], other, styles), generator))
 
 
 class Model(image_gan.Model):

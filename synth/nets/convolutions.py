@@ -36,17 +36,22 @@ class Conv(nn.Module):
 
 
 class GroupNorm(nn.Module):
-    """Group normalisation (Wu & He 2018) of GROUP channels each, with a scale and a shift of each channel."""
+    """Group normalisation (Wu & He 2018) of about GROUP channels each, with a scale and a shift of each channel."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.groups = max(channels // GROUP, 1)
+        self.groups = parts(channels, GROUP)
         self.scale = nn.Parameter(torch.ones(channels))
         self.bias = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Tensor) -> Tensor:
         """x: (B, C, H, W)."""
         return F.group_norm(x, self.groups, self.scale.to(x.dtype), self.bias.to(x.dtype))
+
+
+def parts(channels: int, size: int) -> int:
+    """In how many equal parts of about `size` so many channels fall."""
+    return next(count for count in range(max(channels // size, 1), 0, -1) if channels % count == 0)
 
 
 def doubled(x: Tensor) -> Tensor:

@@ -44,6 +44,8 @@ class Labels(Grown):
         What no training row has together is drawn column by column.
         """
         device = self.shares.device
+        if not self.sizes:
+            return torch.zeros((n, 0), dtype=torch.long, device=device)
         uniforms = rand((n, 1 + len(self.sizes)), generator, device)
         tokens = torch.zeros((n, len(self.sizes)), dtype=torch.long, device=device)
         fixed = torch.full((n, len(self.sizes)), -1, dtype=torch.long)
@@ -53,9 +55,8 @@ class Labels(Grown):
         for number, pattern in enumerate(patterns):
             rows = (members == number).nonzero().squeeze(1).to(device)
             weights = self._weights(pattern, condition)
-            together = self.shares * torch.stack(
-                [self.shares.new_ones(len(self.shares)), *(w[self.combinations[:, d]] for d, w in enumerate(weights))]
-            ).prod(0)
+            parts = [w[self.combinations[:, d]] for d, w in enumerate(weights)]
+            together = self.shares * torch.stack(parts).prod(0)
             if together.sum() > 0:
                 tokens[rows] = self.combinations[_invert(together, uniforms[rows, 0])]
                 continue

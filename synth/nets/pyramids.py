@@ -55,7 +55,7 @@ class Fold:
 
 
 class Block(nn.Module):
-    """A residual block under a vector e: x + W2 silu(norm(W1 silu(norm(x))) (1 + a(e)) + b(e)); a = b = 0 without one."""
+    """A residual block under a vector e: x + W2 silu(norm(W1 silu(norm(x))) (1 + a(e)) + b(e)), a = b = 0 without e."""
 
     def __init__(self, inputs: int, outputs: int, known: int | None, generator: torch.Generator) -> None:
         super().__init__()

@@ -8,9 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from synth.nets.convolutions import parts
 from synth.nets.dense import Linear, dropped
 
-HEAD = 32  # channels of an attention head
+HEAD = 32  # channels of an attention head, about
 
 Cache = list[tuple[Tensor, Tensor]]
 
@@ -20,7 +21,7 @@ class Block(nn.Module):
 
     def __init__(self, width: int, dropout: float, generator: torch.Generator) -> None:
         super().__init__()
-        self.dropout, self.heads = dropout, width // HEAD
+        self.dropout, self.heads = dropout, parts(width, HEAD)
         self.queries = Linear(width, 3 * width, 1.0, generator)
         self.seen = Linear(width, width, 0.3, generator)
         self.inner = Linear(width, 4 * width, 1.0, generator)
@@ -29,9 +30,9 @@ class Block(nn.Module):
     def forward(
         self, x: Tensor, past: tuple[Tensor, Tensor] | None, generator: torch.Generator | None
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """x: (B, T, W); past: keys and values (B, heads, P, HEAD) of what came before, where T is 1."""
+        """x: (B, T, W); past: keys and values (B, heads, P, W / heads) of what came before, where T is 1."""
         B, T, W = x.shape
-        parts = self.queries(F.layer_norm(x, (W,))).view(B, T, 3, self.heads, HEAD)
+        parts = self.queries(F.layer_norm(x, (W,))).view(B, T, 3, self.heads, W // self.heads)
         query, key, value = parts.permute(2, 0, 3, 1, 4).unbind(0)
         if past is not None:
             key, value = torch.cat([past[0], key], 2), torch.cat([past[1], value], 2)

@@ -9,11 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from synth.nets.convolutions import Conv, GroupNorm, doubled, halved
+from synth.nets.convolutions import Conv, GroupNorm, doubled, halved, parts
 from synth.nets.dense import Linear
 from synth.nets.pyramids import Block, Fold
 
-HEAD = 32  # channels of an attention head
+HEAD = 32  # channels of an attention head, about
 
 
 class Attention(nn.Module):
@@ -21,6 +21,7 @@ class Attention(nn.Module):
 
     def __init__(self, channels: int, context: int | None, generator: torch.Generator) -> None:
         super().__init__()
+        self.heads = parts(channels, HEAD)
         self.norm = GroupNorm(channels)
         self.queries = Conv(channels, 3 * channels, 1, 1.0, generator)
         self.context = None if context is None else Linear(context, 2 * channels, 1.0, generator)
@@ -29,11 +30,11 @@ class Attention(nn.Module):
     def forward(self, x: Tensor, context: Tensor | None) -> Tensor:
         """x: (B, C, H, W), context: (B, L, E)."""
         B, C, H, W = x.shape
-        query, key, value = self.queries(self.norm(x)).view(B, 3, C // HEAD, HEAD, H * W).transpose(3, 4).unbind(1)
+        query, key, value = self.queries(self.norm(x)).view(B, 3, self.heads, -1, H * W).transpose(3, 4).unbind(1)
         if self.context is not None and context is not None:
-            said = self.context(context).to(x.dtype).view(B, -1, 2, C // HEAD, HEAD).permute(2, 0, 3, 1, 4)
+            said = self.context(context).to(x.dtype).view(B, -1, 2, self.heads, C // self.heads).permute(2, 0, 3, 1, 4)
             key, value = torch.cat([key, said[0]], 2), torch.cat([value, said[1]], 2)
-        seen = F.scaled_dot_product_attention(query, key, value)  # (B, heads, places, HEAD)
+        seen = F.scaled_dot_product_attention(query, key, value)  # (B, heads, places, C / heads)
         return cast("Tensor", x + self.outer(seen.transpose(2, 3).reshape(B, C, H, W)))
 
 

@@ -57,7 +57,7 @@ def source() -> pd.DataFrame:
     return odd(120)
 
 
-@pytest.fixture(scope="module", params=models.available())
+@pytest.fixture(scope="module", params=models.available("table"))
 def fitted(request, source) -> Synthesizer:
     """A tiny model of them, of each family."""
     return tiny(request.param).fit(source, target="str")
@@ -138,14 +138,14 @@ def test_shards_restore_the_schema_and_the_dictionaries(source, fitted, tmp_path
     assert fitted.sample(0).dtypes.equals(source.dtypes)
 
 
-@pytest.mark.parametrize("family", models.available())
+@pytest.mark.parametrize("family", models.available("table"))
 @pytest.mark.parametrize("rows", [1, 2, 3])
 def test_a_few_rows_are_enough(rows, family):
     made = tiny(family).fit(odd(rows)).sample(20)
     assert made["one"].tolist() == ["only"] * 20
 
 
-@pytest.mark.parametrize("family", models.available())
+@pytest.mark.parametrize("family", models.available("table"))
 @pytest.mark.parametrize(
     "frame",
     [

@@ -32,12 +32,12 @@ def descends(name: str) -> bool:
     return any(parameter.numel() for parameter in build(name, toy(10)).parameters())
 
 
-@pytest.fixture(params=models.available())
+@pytest.fixture(params=models.available("table"))
 def name(request) -> str:
     return request.param
 
 
-@pytest.fixture(params=[name for name in models.available() if descends(name)])
+@pytest.fixture(params=[name for name in models.available("table") if descends(name)])
 def trained(request) -> str:
     return request.param
 
@@ -95,7 +95,7 @@ def test_a_loaded_state_samples_the_same(name, tmp_path):
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.skipif(not torch.cuda.is_available("table"), reason="needs a CUDA device")
 def test_weights_trained_on_a_gpu_load_on_the_cpu(trained, tmp_path):
     tokens = toy(300)
     model = build(trained, tokens, **SMALL)
