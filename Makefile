@@ -16,7 +16,7 @@ demo: $(READY)  ## source -> released dataset: fetch the data, run every stage, 
 	python -m pipelines.summary
 
 test: $(READY)  ## all tests, with the coverage of the library
-	python -m pytest --cov --cov-report=term
+	OMP_NUM_THREADS=1 python -m pytest --cov --cov-report=term  # small products wait for each other on more threads
 
 lint: $(READY)  ## style, types, formatting
 	ruff check .

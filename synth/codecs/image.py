@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -34,16 +35,23 @@ def is_image(dtype: pa.DataType) -> bool:
     )
 
 
+def pillow() -> Any:
+    """Pillow's module of images; ConfigError says how to install it."""
+    try:
+        return importlib.import_module("PIL.Image")
+    except ModuleNotFoundError:
+        raise ConfigError("pictures need Pillow, which is missing: pip install 'synth[images]'") from None
+
+
 def opened(raw: bytes | None, name: str) -> Any:
     """A decoded `PIL.Image`; InputError names what cannot be decoded, or has a mode that is not learnt."""
-    from PIL import Image, UnidentifiedImageError
-
+    Image = pillow()  # noqa: N806 - its module
     if not raw:
         raise InputError(f"{name}: an empty file; expected a picture")
     try:
         picture = Image.open(io.BytesIO(raw))
         picture.load()
-    except UnidentifiedImageError:
+    except Image.UnidentifiedImageError:
         raise InputError(f"{name}: not a picture that can be read; expected PNG, JPEG or the like") from None
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
         raise InputError(f"{name}: a broken picture ({str(error).splitlines()[0]})") from None
@@ -94,9 +102,7 @@ def to_levels(chunks: pa.ChunkedArray, column: Column) -> NDArray[np.uint8]:
 
 def from_levels(images: NDArray[np.uint8], rows: range) -> pa.Array:
     """Pictures (N, C, H, W) as PNG, their paths made of the rows' numbers."""
-    from PIL import Image
-
-    encoded = []
+    Image, encoded = pillow(), []  # noqa: N806 - its module
     for image in images:
         sink = io.BytesIO()
         Image.fromarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0)).save(sink, "PNG")
