@@ -45,7 +45,7 @@ def pillow() -> Any:
 
 def opened(raw: bytes | None, name: str) -> Any:
     """A decoded `PIL.Image`; InputError names what cannot be decoded, or has a mode that is not learnt."""
-    Image = pillow()  # noqa: N806 - its module
+    Image = pillow()
     if not raw:
         raise InputError(f"{name}: an empty file; expected a picture")
     try:
@@ -102,7 +102,7 @@ def to_levels(chunks: pa.ChunkedArray, column: Column) -> NDArray[np.uint8]:
 
 def from_levels(images: NDArray[np.uint8], rows: range) -> pa.Array:
     """Pictures (N, C, H, W) as PNG, their paths made of the rows' numbers."""
-    Image, encoded = pillow(), []  # noqa: N806 - its module
+    Image, encoded = pillow(), []
     for image in images:
         sink = io.BytesIO()
         Image.fromarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0)).save(sink, "PNG")
