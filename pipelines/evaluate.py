@@ -23,7 +23,8 @@ def main(
     measured = evaluate(data, seed=load_params().seed)
     write_json(out, measured)
     write_json(distributions, histograms(data))
-    write_json(metrics, {area: {name: entry["value"] for name, entry in measured[area].items()} for area in METRICS})
+    areas = [area for area in METRICS if area in measured]
+    write_json(metrics, {area: {name: entry["value"] for name, entry in measured[area].items()} for area in areas})
 
 
 if __name__ == "__main__":

@@ -23,12 +23,13 @@ from synth.codecs.columns.number import to_line
 from synth.codecs.columns.personal import as_text, written
 from synth.codecs.domains import check_domain, declared_facts, declared_kind
 from synth.codecs.grid import Line, thin
-from synth.codecs.image import described, is_image
+from synth.codecs.image import described
 from synth.codecs.rules.declaration import declare, rule_kinds
 from synth.codecs.text import from_scalars, hashable, is_binary, is_text, to_scalars, value_type
 from synth.constraints import Rule, Unique, parse_rules
 from synth.deniable import Deniable
 from synth.errors import ConfigError, InputError
+from synth.imaging import is_image
 from synth.patterns import DENSE, Maker, regex
 from synth.schema import RARE_VALUES, Column, Domain, Kind, Modality, Personal, Scalar, Schema, least_rows, pack_arrow
 from synth.stored import AnyTable

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from synth.codecs.columns import flat
 from synth.codecs.text import scalar_array
+from synth.picture_views import picture_expectations
 from synth.rule_expectations import rule_expectations
 from synth.rules import dependencies, orders
 from synth.schema import Column, Scalar, Schema
@@ -39,7 +40,10 @@ def suite(schema: Schema, train: pa.Table | None) -> dict[str, Any]:
     specs = [_spec(column, types[column.name], kept[column.name]) for column in schema.columns]
     found = [_table(schema), _rows()]
     for column, spec in zip(schema.columns, specs, strict=True):
-        found += _column(column, spec, schema.rows, types[column.name])
+        if column.kind == "image":
+            found += picture_expectations(column, train)
+        else:
+            found += _column(column, spec, schema.rows, types[column.name])
     declared, views = rule_expectations(schema, specs)
     found += declared
     if train is not None:

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from synth.codecs.image import IMAGE, from_levels
+from synth.codecs.image import from_levels
 from synth.errors import InputError
+from synth.imaging import IMAGE
 from synth.sources import read_table
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp"})

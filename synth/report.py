@@ -67,10 +67,13 @@ def render(
         schema=schema,
         metrics=metrics,
         areas=[
-            (area, [_row(metric, metrics[area][metric.name], area) for metric in METRICS[area]]) for area in METRICS
+            (area, [_row(metric, metrics[area][metric.name], area) for metric in METRICS[area]])
+            for area in METRICS
+            if area in metrics
         ],
         attacks=_attacks(metrics["attacks"]),
         tiles=_tiles(metrics, lift),
+        sheet=(distributions or {}).get("sheet"),
         columns=columns,
         open_columns=OPEN_COLUMNS,
         column_count=len((distributions or {}).get("columns", {})),

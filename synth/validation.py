@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from synth.errors import FormatError, InputError
 from synth.expectations import fit_to, suite
+from synth.picture_views import VIEWS, picture_view
 from synth.rule_expectations import rule_view
 from synth.storage import check_replaceable, parquet_files, replacing
 from synth.views import column_view, pair_view, title
@@ -191,12 +192,19 @@ def _frame(
             if view == "rule":
                 views[name] = rule_view(rules[name], chunks)
             else:
-                views[name] = pair_view(*chunks) if view == "pair" else column_view(chunks[0], view, specs[columns[0]])
+                views[name] = _view(chunks, view, specs[columns[0]])
         except KeyError:
             broken[name] = "no such column"
         except ARROW_ERRORS as error:
             broken[name] = f"cannot be read as the source's type ({str(error).splitlines()[0]})"
     return pd.DataFrame(views), broken
+
+
+def _view(chunks: list[pa.ChunkedArray], view: str, spec: Mapping[str, Any]) -> pd.Series:
+    """One column, or two, as the expectations of a batch look at them."""
+    if view in VIEWS:
+        return picture_view(pa.concat_arrays(chunks[0].chunks), view)
+    return pair_view(*chunks) if view == "pair" else column_view(chunks[0], view, spec)
 
 
 def _check(

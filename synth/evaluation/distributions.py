@@ -10,6 +10,7 @@ import numpy as np
 from synth.evaluation import quality
 from synth.evaluation.encoding import EPOCH, Floats, Views
 from synth.evaluation.tables import Tables
+from synth.sheets import contact_sheet
 
 RARE = 10  # a value or bin with fewer real rows is not shown by itself
 BINS = 24
@@ -27,7 +28,7 @@ def distributions(data: Tables, *, seed: int = 0) -> dict[str, Any]:
     {"names": [...], "matrix": [[...]]}}; shares and null share sum to 1. Bins and values with fewer than 10 real rows
     are joined with their neighbours or shown as "(other)"; values outside the 1 % to 99 % quantiles, or among the 10
     outermost, are counted into the outer bins, so that no extreme is told. The matrix has the columns that differ
-    most, null where a pair was not compared.
+    most, null where a pair was not compared. Of pictures "sheet" has some of the synthetic ones, as a data URI.
     """
     views, rng = data.views, np.random.default_rng(seed)
     columns: dict[str, Any] = {}
@@ -36,7 +37,8 @@ def distributions(data: Tables, *, seed: int = 0) -> dict[str, Any]:
             columns[name] = _histogram(views, views.numbers.index(name))
         elif name in views.categories:
             columns[name] = _bars(views, views.categories.index(name))
-    return {"columns": columns, "pairs": _pairs(views, rng)}
+    sheet = {"sheet": contact_sheet(data.synthetic, data.schema)} if views.pictures else {}
+    return {"columns": columns, "pairs": _pairs(views, rng), **sheet}
 
 
 def _histogram(views: Views, place: int) -> dict[str, Any]:

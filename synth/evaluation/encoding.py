@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from synth.errors import InputError
+from synth.evaluation.picture_features import features
 from synth.schema import Column, Schema
 
 Floats = NDArray[np.float64]
@@ -65,6 +66,7 @@ class Views:
     dates: those of `numbers` that count seconds since 1970
     undefined: columns that are left out, with the reason
     target: the schema's target, where it is among the compared columns
+    pictures: whether the numbers are features of some
     """
 
     train: View
@@ -77,6 +79,7 @@ class Views:
     dates: frozenset[str] = frozenset()
     undefined: Mapping[str, str] = field(default_factory=dict)
     target: str | None = None
+    pictures: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -103,6 +106,8 @@ class Views:
 def encode(frames: Mapping[str, pd.DataFrame], schema: Schema) -> Views:
     """Encode train, holdout, test and synthetic. InputError names a table that lacks a column of the schema.
 
+    A column of pictures becomes the numbers of their features, see `synth.evaluation.picture_features`.
+
     Identifiers are left out, and so are columns without two different values among the training rows: no
     distance between distributions is defined on them.
     """
@@ -112,7 +117,13 @@ def encode(frames: Mapping[str, pd.DataFrame], schema: Schema) -> Views:
     undefined: dict[str, str] = {}
     for column in schema.columns:
         arrays = {role: _arrow(frame, column.name, role) for role, frame in frames.items()}
-        if column.made_up:
+        if column.kind == "image":
+            seen = {role: features(array) for role, array in arrays.items()}
+            numbers |= {
+                f"{column.name}[{place}]": {role: values[:, place] for role, values in seen.items()}
+                for place in np.flatnonzero(np.ptp(seen["train"], axis=0) > 0)
+            }
+        elif column.made_up:
             undefined[column.name] = f"{MADE[column.kind]}: generated anew, not compared"
         elif (values := _continuous(arrays, column)) is not None:
             numbers[column.name] = values
@@ -135,9 +146,10 @@ def encode(frames: Mapping[str, pd.DataFrame], schema: Schema) -> Views:
         numbers=tuple(numbers),
         categories=tuple(codes),
         labels=tuple(labels.values()),
-        dates=frozenset(name for name in numbers if _is_date(schema[name])),
+        dates=frozenset(column.name for column in schema.columns if column.name in numbers and _is_date(column)),
         undefined=undefined,
         target=schema.target if schema.target in {*numbers, *codes} else None,
+        pictures=schema.modality == "image",
     )
 
 

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from synth.evaluation import attacks, diversity, privacy, quality
+from synth.evaluation import attacks, diversity, likeness, privacy, quality
 from synth.evaluation.attacks.rates import Rate
 from synth.evaluation.encoding import View, Views
 from synth.evaluation.metric import Figures, Metric
 from synth.evaluation.tables import Tables
 
 AREAS = {"quality": quality, "diversity": diversity, "privacy": privacy}
+PICTURES = {"likeness": likeness}  # measured where there are some
 METRICS: dict[str, tuple[Metric, ...]] = {
-    **{area: module.METRICS for area, module in AREAS.items()},
+    **{area: module.METRICS for area, module in (*PICTURES.items(), *AREAS.items())},
     "attacks": attacks.METRICS,
 }
 STAND_INS = ("floor", "independent", "copy")
@@ -60,7 +62,7 @@ def evaluate(data: Tables, *, seed: int = 0, repeats: int = 5) -> Result:
             metric.name: _entry(metric, shown[area], [half[area] for half in halves], beside, area)
             for metric in METRICS[area]
         }
-        for area in AREAS
+        for area in areas(views)
     }
     result["attacks"] = _attacked(views, stand_ins, attack_seed)
     result["columns"] = {
@@ -72,7 +74,7 @@ def evaluate(data: Tables, *, seed: int = 0, repeats: int = 5) -> Result:
     result["undefined"] = dict(views.undefined)
     result["subsample"] = {
         **{role: len(getattr(views, role)) for role in ("train", "holdout", "test", "synthetic")},
-        **{key: count for module in (*AREAS.values(), attacks) for key, count in module.rows(views).items()},
+        **{key: count for module in (*areas(views).values(), attacks) for key, count in module.rows(views).items()},
     }
     result["seed"], result["repeats"], result["interval"] = seed, repeats, INTERVAL.format(repeats=repeats)
     return result
@@ -80,7 +82,12 @@ def evaluate(data: Tables, *, seed: int = 0, repeats: int = 5) -> Result:
 
 def measure(views: Views, rng: np.random.Generator) -> dict[str, Figures]:
     """The bare figures of each area for `views.synthetic`."""
-    return {area: module.measure(views, rng) for area, module in AREAS.items()}
+    return {area: module.measure(views, rng) for area, module in areas(views).items()}
+
+
+def areas(views: Views) -> dict[str, ModuleType]:
+    """The rooms whose figures are defined for these rows."""
+    return {**(PICTURES if views.pictures else {}), **AREAS}
 
 
 def independent_columns(view: View, rng: np.random.Generator) -> View:
