@@ -1,7 +1,7 @@
 """StyleGAN: noise is mapped to styles, which steer a synthesis network at every level; noise adds the rest per pixel.
 
 Mapping, styles, noise and mixing as Karras et al. 2019, modulated convolutions and summed levels as Karras et al. 2020.
-The game is the relativistic one of `image_gan` by default.
+See `synth.nets.game` for the game, the relativistic one by default.
 """
 
 from __future__ import annotations
@@ -13,17 +13,22 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from synth.layout import ImageLayout
-from synth.models import image_gan
+from synth.models.base import Batch, Descend, ImageConfig, ImageModel, scaled
 from synth.nets.convolutions import doubled
+from synth.nets.critic import Critic
 from synth.nets.draws import rand, randn
+from synth.nets.game import Game, GameConfig
 from synth.nets.labels import LabelVector
 from synth.nets.pyramids import Fold
 from synth.nets.styles import Mapping, StyledConv, ToPixels
 
 
-class Config(image_gan.Config):
-    """Hyper-parameters of StyleGAN; those of the game as of `image_gan`.
+class Config(GameConfig, ImageConfig):
+    """Hyper-parameters of StyleGAN, beside those of the game.
 
+    noise: normal variables that a picture is made of
+    patch: pixels of a side that are folded into channels
+    widths: channels of each level, the finest first; blocks: convolutions of each level
     mapping: layers of the mapping network; style: length of a style
     mixing: share of the training pictures that take their styles from two draws, the second from a random level on
     truncation: how far styles are drawn from their mean while sampling, 1 for as far as they were learnt; less gives
@@ -31,6 +36,16 @@ class Config(image_gan.Config):
     style_decay: of the running mean of the styles
     """
 
+    epochs: int = Field(60, ge=1)
+    learning_rate: float = Field(1e-3, gt=0)
+    weight_decay: float = Field(0.0, ge=0)
+    betas: tuple[float, float] = (0.0, 0.99)
+    gradient_clip: float = Field(100.0, gt=0)
+    ema_decay: float = Field(0.998, ge=0, lt=1)
+    noise: int = Field(64, ge=1)
+    patch: int = Field(2, ge=1)
+    widths: tuple[int, ...] = (64, 128)
+    blocks: int = Field(2, ge=1)
     mapping: int = Field(4, ge=1)
     style: int = Field(128, ge=1)
     mixing: float = Field(0.5, ge=0, le=1)
@@ -97,18 +112,29 @@ class Generator(nn.Module):
         return cast("Tensor", self.synthesis(torch.where(mixed[:, :, None], other, styles), generator))
 
 
-class Model(image_gan.Model):
-    """The game of `image_gan` with a style-based generator."""
+class Model(ImageModel):
+    """A style-based generator and a critic; the averaged generator draws."""
 
     config: Config
 
-    def build(self, fold: Fold, generator: torch.Generator) -> nn.Module:
-        """The generator."""
-        return Generator(self.config, self.layout, fold, generator)
+    def __init__(self, config: Config, layout: ImageLayout, generator: torch.Generator) -> None:
+        super().__init__(config, layout, generator)
+        fold = self.fold(config.patch, config.widths)
+        self.generator = Generator(config, layout, fold, generator)
+        self.game = Game(Critic(fold, config.widths, config.blocks, generator), config)
 
-    def make(self, tokens: Tensor, generator: torch.Generator) -> Tensor:
-        """Pictures with labels (B, D)."""
-        made: Tensor = self.generator(
-            randn((len(tokens), self.config.noise), generator, tokens.device), tokens, generator
-        )
+    def loss(self, batch: Batch, generator: torch.Generator) -> Tensor:
+        """There is none that both networks lower."""
+        raise NotImplementedError("generator and critic follow losses of their own, see `step`")
+
+    def step(self, batch: Batch, generator: torch.Generator, descend: Descend) -> float:
+        """A turn of the game; returns the critic's loss."""
+        tokens = batch["tokens"]
+        make = lambda: self.pictures(tokens, generator)  # noqa: E731 - what both sides ask for
+        return self.game.play(scaled(batch["images"]), tokens, make, self.generator, descend, generator)
+
+    def pictures(self, tokens: Tensor, generator: torch.Generator) -> Tensor:
+        """(n, C, H, W), in one pass."""
+        noise = randn((len(tokens), self.config.noise), generator, tokens.device)
+        made: Tensor = self.generator(noise, tokens, generator)
         return made
