@@ -95,7 +95,7 @@ def test_a_loaded_state_samples_the_same(name, tmp_path):
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available("table"), reason="needs a CUDA device")
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_weights_trained_on_a_gpu_load_on_the_cpu(trained, tmp_path):
     tokens = toy(300)
     model = build(trained, tokens, **SMALL)
