@@ -293,7 +293,7 @@ class Measurements:
             place = self.ledger.choose(
                 [scores[clique] for clique in apart],
                 rho * CHOICE,
-                "choice of a pair",
+                "choices of the pairs and triples",
                 allowed=lambda i: self._fits(apart[i]),  # noqa: B023 - called at once
             )
             if place < 0:
@@ -335,8 +335,8 @@ class Measurements:
 
     def _told(self, clique: Clique, rho: float) -> NDArray[np.float64]:
         """Noisy counts of a clique's cells; one row is in one of them."""
-        names = " x ".join(self.layout.columns[d].name for d in clique)
-        return self.ledger.gaussian(self._counts(clique), min(rho, self.ledger.left), f"counts of {names}")
+        what = "counts of single columns" if len(clique) == 1 else "counts of pairs and triples of columns"
+        return self.ledger.gaussian(self._counts(clique), min(rho, self.ledger.left), what)
 
     def _counts(self, clique: Clique) -> NDArray[np.float64]:
         """Exact counts, (cells,), of tokens before they are grouped and of groups after it."""
