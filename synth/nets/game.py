@@ -27,7 +27,7 @@ class GameConfig(BaseModel):
     """
 
     objective: Literal["relativistic", "wasserstein", "non-saturating"] = "relativistic"
-    penalty: float = Field(0.05, ge=0)
+    penalty: float = Field(1.0, ge=0)
     every: int = Field(4, ge=1)
     critic_steps: int = Field(1, ge=1)
     shift: float = Field(0.07, ge=0, le=0.5)
