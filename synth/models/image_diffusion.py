@@ -45,7 +45,7 @@ class Config(ImageConfig):
     process: Literal["flow", "ddpm"] = "flow"
     sampler: Literal["ddpm", "ddim", "heun", "dpm_solver"] = "dpm_solver"
     steps: int = Field(16, ge=1)
-    guidance: float = Field(1.2, ge=0)
+    guidance: float = Field(1.1, ge=0)
     untold: float = Field(0.1, ge=0, le=1)
     patch: int = Field(2, ge=1)
     widths: tuple[int, ...] = (64, 128)
