@@ -28,7 +28,7 @@ from synth.storage import read_json, read_parquet, remove, write_json, write_par
 log = logging.getLogger(__name__)
 
 SHOWN = ("fid", "kid", "density", "coverage", "agreement", "cas", "two_sample_auc", "copies")
-MODEL = "synth.cli"
+COMMAND = "synth.cli"
 
 
 def main(
@@ -96,10 +96,10 @@ def _cell(
             model.parent.mkdir(parents=True, exist_ok=True)
             fit = ["fit", str(train), "--out", str(model), "--model", family, "--target", "label"]
             more = ["--max-minutes", str(minutes), "--threads", str(threads), "--seed", str(seed), *changed]
-            cost = spend([sys.executable, "-m", MODEL, *fit, *more], logs / f"fit-{name}.log")
+            cost = spend([sys.executable, "-m", COMMAND, *fit, *more], logs / f"fit-{name}.log")
             write_json(logs / f"fit-{name}.json", {"fit_s": cost.seconds, "fit_cpu_s": cost.cpu_seconds})
         draw = ["sample", str(model), "--rows", str(rows), "--out", str(samples)]
-        sampled = spend([sys.executable, "-m", MODEL, *draw], logs / f"sample-{name}.log")
+        sampled = spend([sys.executable, "-m", COMMAND, *draw], logs / f"sample-{name}.log")
         table = read_parquet(samples)
         image = read_fitted(model).schema["image"]
         labels = table.column("label").to_numpy(zero_copy_only=False).astype(np.int64)

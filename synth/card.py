@@ -24,7 +24,6 @@ cc-by-nd-4.0 cc-by-sa-3.0 cc-by-sa-4.0 cc0-1.0 cdla-permissive-1.0 cdla-permissi
 etalab-2.0 gfdl gpl gpl-2.0 gpl-3.0 isc lgpl-3.0 mit mpl-2.0 odbl odc-by openrail pddl unknown unlicense
 """
 ALIASES = {"odbl-1.0": "odbl", "odc-by-1.0": "odc-by", "pddl-1.0": "pddl", "c-uda-1.0": "c-uda"}
-BEST = {"lower": "lower", "higher": "higher"}
 COLUMNS, WARNINGS = 200, 10  # that a card lists at most
 
 BESIDE = """Each figure stands beside the same one for unseen real rows (floor: what a perfect generator would have),
@@ -196,7 +195,8 @@ def _figures(metrics: Mapping[str, Any]) -> str:
             cells = [number(entry.get(part)) for part in ("value", "floor", "independent", "copy")]
             if entry.get("low") is not None and entry.get("value") is not None:
                 cells[0] += f" ({number(entry['low'])} to {number(entry['high'])})"
-            best = BEST.get(metric.better, "the floor" if metric.target is None else number(metric.target))
+            target = "the floor" if metric.target is None else number(metric.target)
+            best = target if metric.better == "target" else metric.better
             lines.append(f"| {area}.{metric.name} | {metric.title} | {best} | {' | '.join(cells)} |")
     return "\n".join(lines)
 

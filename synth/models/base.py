@@ -16,12 +16,16 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from synth.layout import Condition, ImageLayout, TableLayout
+from synth.nets.critic import Critic
+from synth.nets.draws import randn
+from synth.nets.game import Game, GameConfig
 from synth.nets.grown import Grown
 from synth.nets.labels import Labels
 from synth.nets.pyramids import Fold
 from synth.privacy import Ledger
 
 Batch = Mapping[str, Tensor]
+DRAWN = 256  # pictures drawn at once
 PRIVATE: Mapping[str, Any] = {  # of a family that learns by private gradients: large batches, few passes, no peeping
     "batch_size": 1024,
     "epochs": 24,
@@ -178,7 +182,6 @@ class ImageModel(GenerativeModel):
     modalities = ("image",)
     conditional = True
     places = False
-    drawn_at_once: ClassVar[int] = 256
 
     config: ImageConfig
     layout: ImageLayout
@@ -209,10 +212,62 @@ class ImageModel(GenerativeModel):
     def sample(self, n: int, generator: torch.Generator, condition: Condition | None = None) -> dict[str, Tensor]:
         """Draw n rows: {"tokens": (n, D) int64, "images": (n, C, H, W) uint8}."""
         tokens = self.labels.draw(n, generator, condition)
-        parts = [levels(self.pictures(part, generator)) for part in torch.split(tokens, self.drawn_at_once)]
+        parts = [levels(self.pictures(part, generator)) for part in torch.split(tokens, DRAWN)]
         shape = (0, self.layout.channels, self.layout.height, self.layout.width)
         empty = torch.zeros(shape, dtype=torch.uint8, device=tokens.device)
         return {"tokens": tokens, "images": torch.cat([empty, *parts])}
+
+
+class AdversarialConfig(GameConfig, ImageConfig):
+    """What the adversarial families of pictures have in common, beside the game.
+
+    noise: normal variables that a picture is made of
+    patch: pixels of a side that are folded into channels
+    widths: channels of each level, the finest first; blocks: of each level
+    """
+
+    epochs: int = Field(60, ge=1)
+    learning_rate: float = Field(1e-3, gt=0)
+    weight_decay: float = Field(0.0, ge=0)
+    betas: tuple[float, float] = (0.0, 0.99)
+    gradient_clip: float = Field(100.0, gt=0)
+    ema_decay: float = Field(0.998, ge=0, lt=1)
+    noise: int = Field(64, ge=1)
+    patch: int = Field(2, ge=1)
+    widths: tuple[int, ...] = (64, 128)
+    blocks: int = Field(1, ge=1)
+
+
+class AdversarialModel(ImageModel):
+    """A generator of pictures and a critic; the averaged generator draws."""
+
+    config: AdversarialConfig
+
+    def __init__(self, config: AdversarialConfig, layout: ImageLayout, generator: torch.Generator) -> None:
+        super().__init__(config, layout, generator)
+        fold = self.fold(config.patch, config.widths)
+        self.generator = self.build(fold, generator)
+        self.game = Game(Critic(fold, config.widths, config.blocks, generator), config)
+
+    @abstractmethod
+    def build(self, fold: Fold, generator: torch.Generator) -> nn.Module:
+        """The generator: noise (B, Z), labels (B, D) and a random generator -> pictures from -1 to 1."""
+
+    def loss(self, batch: Batch, generator: torch.Generator) -> Tensor:
+        """There is none that both networks lower."""
+        raise NotImplementedError("generator and critic follow losses of their own, see `step`")
+
+    def step(self, batch: Batch, generator: torch.Generator, descend: Descend) -> float:
+        """A turn of the game; returns the critic's loss."""
+        tokens = batch["tokens"]
+        make = lambda: self.pictures(tokens, generator)  # noqa: E731 - what both sides ask for
+        return self.game.play(scaled(batch["images"]), tokens, make, self.generator, descend, generator)
+
+    def pictures(self, tokens: Tensor, generator: torch.Generator) -> Tensor:
+        """(n, C, H, W), in one pass."""
+        noise = randn((len(tokens), self.config.noise), generator, tokens.device)
+        made: Tensor = self.generator(noise, tokens, generator)
+        return made
 
 
 def scaled(images: Tensor) -> Tensor:

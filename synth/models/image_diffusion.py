@@ -19,7 +19,7 @@ from synth.layout import ImageLayout
 from synth.models.base import Batch, ImageConfig, ImageModel, scaled
 from synth.nets.dense import Linear
 from synth.nets.draws import rand, randn
-from synth.nets.labels import LabelVector
+from synth.nets.labels import LabelVector, guided
 from synth.nets.samplers import SAMPLERS, Process, times
 from synth.nets.unet import UNet
 
@@ -64,7 +64,7 @@ class Model(ImageModel):
         self.time = Linear(2 * WAVES, known, 1.0, generator)
         self.label = LabelVector(layout, known, generator)
         self.mixed = Linear(known, known, 1.0, generator)
-        self.unet = UNet(self.fold(config.patch, config.widths), config.widths, config.blocks, known, None, generator)
+        self.unet = UNet(self.fold(config.patch, config.widths), config.widths, config.blocks, known, generator)
 
     def loss(self, batch: Batch, generator: torch.Generator) -> Tensor:
         """Mean squared error of the velocity, per value."""
@@ -81,14 +81,10 @@ class Model(ImageModel):
         """(n, C, H, W) drawn by the sampler under guidance."""
         layout = self.layout
         noise = randn((len(tokens), layout.channels, layout.height, layout.width), generator, tokens.device)
-        guided = self.config.guidance != 1 and tokens.shape[1] > 0
 
         def denoise(x: Tensor, time: float) -> tuple[Tensor, Tensor]:
             clock = x.new_full((len(x),), time)
-            velocity = self._velocity(x, clock, tokens, None)
-            if guided:
-                untold = torch.zeros(len(x), dtype=torch.bool, device=x.device)
-                velocity = torch.lerp(self._velocity(x, clock, tokens, untold), velocity, self.config.guidance)
+            velocity = guided(lambda told: self._velocity(x, clock, tokens, told), self.config.guidance, tokens)
             return self.process.estimates(x, velocity, time)
 
         sampler = SAMPLERS[self.config.sampler]

@@ -7,6 +7,7 @@ given the labels (the second stage, Dai & Wipf 2019), and drawing goes noise -> 
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import pairwise
 from typing import cast
 
@@ -20,7 +21,7 @@ from synth.models.base import Batch, ImageConfig, ImageModel, scaled
 from synth.nets.denoiser import Denoiser
 from synth.nets.dense import Linear
 from synth.nets.draws import rand, randn
-from synth.nets.labels import LabelVector
+from synth.nets.labels import LabelVector, guided
 from synth.nets.pyramids import Down, Fold, Up
 
 LEAST_SCALE = -6.0  # logarithm of a logistic's scale, of values from -1 to 1
@@ -148,14 +149,10 @@ class Model(ImageModel):
     def codes(self, tokens: Tensor, generator: torch.Generator) -> Tensor:
         """(n, Z) codes of pictures with labels (n, D), down the flow by the two-step Adams-Bashforth method."""
         x = randn((len(tokens), self.config.latents), generator, tokens.device)
-        untold = torch.zeros(len(x), dtype=torch.bool, device=x.device)
-        guided = self.config.guidance != 1 and tokens.shape[1] > 0
         before: Tensor | None = None
         for now, then in pairwise(torch.linspace(1, 0, self.config.steps + 1).tolist()):
             clock = x.new_full((len(x),), now)
-            slope = self.prior(x, clock, tokens, None)
-            if guided:
-                slope = torch.lerp(self.prior(x, clock, tokens, untold), slope, self.config.guidance)
+            slope = guided(partial(self.prior, x, clock, tokens), self.config.guidance, tokens)
             x = x + (then - now) * (slope if before is None else 1.5 * slope - 0.5 * before)
             before = slope
         return self.centre + self.spread * x

@@ -13,22 +13,18 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from synth.layout import ImageLayout
-from synth.models.base import Batch, Descend, ImageConfig, ImageModel, scaled
+from synth.models.base import AdversarialConfig, AdversarialModel
 from synth.nets.convolutions import doubled
-from synth.nets.critic import Critic
 from synth.nets.draws import rand, randn
-from synth.nets.game import Game, GameConfig
 from synth.nets.labels import LabelVector
 from synth.nets.pyramids import Fold
 from synth.nets.styles import Mapping, StyledConv, ToPixels
 
 
-class Config(GameConfig, ImageConfig):
-    """Hyper-parameters of StyleGAN, beside those of the game.
+class Config(AdversarialConfig):
+    """Hyper-parameters of StyleGAN, beside those of all adversarial families of pictures.
 
-    noise: normal variables that a picture is made of
-    patch: pixels of a side that are folded into channels
-    widths: channels of each level, the finest first; blocks: convolutions of each level
+    blocks: convolutions of each level
     mapping: layers of the mapping network; style: length of a style
     mixing: share of the training pictures that take their styles from two draws, the second from a random level on
     truncation: how far styles are drawn from their mean while sampling, 1 for as far as they were learnt; less gives
@@ -36,15 +32,6 @@ class Config(GameConfig, ImageConfig):
     style_decay: of the running mean of the styles
     """
 
-    epochs: int = Field(60, ge=1)
-    learning_rate: float = Field(1e-3, gt=0)
-    weight_decay: float = Field(0.0, ge=0)
-    betas: tuple[float, float] = (0.0, 0.99)
-    gradient_clip: float = Field(100.0, gt=0)
-    ema_decay: float = Field(0.998, ge=0, lt=1)
-    noise: int = Field(64, ge=1)
-    patch: int = Field(2, ge=1)
-    widths: tuple[int, ...] = (64, 128)
     blocks: int = Field(2, ge=1)
     mapping: int = Field(4, ge=1)
     style: int = Field(128, ge=1)
@@ -112,29 +99,11 @@ class Generator(nn.Module):
         return cast("Tensor", self.synthesis(torch.where(mixed[:, :, None], other, styles), generator))
 
 
-class Model(ImageModel):
-    """A style-based generator and a critic; the averaged generator draws."""
+class Model(AdversarialModel):
+    """The game with a style-based generator."""
 
     config: Config
 
-    def __init__(self, config: Config, layout: ImageLayout, generator: torch.Generator) -> None:
-        super().__init__(config, layout, generator)
-        fold = self.fold(config.patch, config.widths)
-        self.generator = Generator(config, layout, fold, generator)
-        self.game = Game(Critic(fold, config.widths, config.blocks, generator), config)
-
-    def loss(self, batch: Batch, generator: torch.Generator) -> Tensor:
-        """There is none that both networks lower."""
-        raise NotImplementedError("generator and critic follow losses of their own, see `step`")
-
-    def step(self, batch: Batch, generator: torch.Generator, descend: Descend) -> float:
-        """A turn of the game; returns the critic's loss."""
-        tokens = batch["tokens"]
-        make = lambda: self.pictures(tokens, generator)  # noqa: E731 - what both sides ask for
-        return self.game.play(scaled(batch["images"]), tokens, make, self.generator, descend, generator)
-
-    def pictures(self, tokens: Tensor, generator: torch.Generator) -> Tensor:
-        """(n, C, H, W), in one pass."""
-        noise = randn((len(tokens), self.config.noise), generator, tokens.device)
-        made: Tensor = self.generator(noise, tokens, generator)
-        return made
+    def build(self, fold: Fold, generator: torch.Generator) -> nn.Module:
+        """The generator."""
+        return Generator(self.config, self.layout, fold, generator)

@@ -6,6 +6,7 @@ Weights are kept in float32 and cast to the type of what goes in, so that a netw
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -52,6 +53,15 @@ class GroupNorm(nn.Module):
 def parts(channels: int, size: int) -> int:
     """In how many equal parts of about `size` so many channels fall."""
     return next(count for count in range(max(channels // size, 1), 0, -1) if channels % count == 0)
+
+
+def ladder(widths: Sequence[int], blocks: int) -> Iterator[tuple[int, int]]:
+    """Channels in and out of so many blocks of each level, one level after the other."""
+    width = widths[0]
+    for level in widths:
+        for _ in range(blocks):
+            yield width, level
+            width = level
 
 
 def doubled(x: Tensor) -> Tensor:

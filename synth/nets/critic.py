@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from synth.nets.convolutions import Conv, halved
+from synth.nets.convolutions import Conv, halved, ladder
 from synth.nets.dense import Linear
 from synth.nets.draws import rand
 from synth.nets.labels import LabelVector
@@ -44,13 +44,9 @@ class Critic(nn.Module):
         super().__init__()
         self.fold, self.count = fold, blocks
         self.entry = Conv(fold.channels, widths[0], 3, 1.0, generator)
-        self.blocks, width = nn.ModuleList(), widths[0]
-        for level in widths:
-            for _ in range(blocks):
-                self.blocks.append(Block(width, level, generator))
-                width = level
-        hidden = 2 * width
-        self.dense = Linear(width * fold.grid[0] * fold.grid[1], hidden, 1.0, generator)
+        self.blocks = nn.ModuleList(Block(*pair, generator) for pair in ladder(widths, blocks))
+        hidden = 2 * widths[-1]
+        self.dense = Linear(widths[-1] * fold.grid[0] * fold.grid[1], hidden, 1.0, generator)
         self.exit = Linear(hidden, 1, 1.0, generator)
         self.label = LabelVector(fold.layout, hidden, generator)
 

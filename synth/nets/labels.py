@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 import torch
@@ -83,6 +83,16 @@ def _invert(weights: Tensor, uniforms: Tensor) -> Tensor:
     edges = weights.double().cumsum(0)
     found = torch.searchsorted(edges, uniforms.double() * edges[-1], right=True)
     return found.clamp_max(int(weights.nonzero()[-1]))
+
+
+def guided(field: Callable[[Tensor | None], Tensor], guidance: float, tokens: Tensor) -> Tensor:
+    """What a network gives when it is told all labels (B, D), what they add exaggerated (classifier-free guidance, Ho &
+    Salimans 2022); field: whose labels are told, (B,) bool or None for all, -> (B, ...)."""
+    told = field(None)
+    if guidance == 1 or not tokens.shape[1]:
+        return told
+    nobody = torch.zeros(len(tokens), dtype=torch.bool, device=tokens.device)
+    return torch.lerp(field(nobody), told, guidance)
 
 
 class LabelVector(nn.Module):

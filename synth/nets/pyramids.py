@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from synth.layout import ImageLayout
-from synth.nets.convolutions import Conv, GroupNorm, doubled, halved
+from synth.nets.convolutions import Conv, GroupNorm, doubled, halved, ladder
 from synth.nets.dense import Linear
 
 
@@ -82,12 +82,8 @@ class Down(nn.Module):
         super().__init__()
         self.fold, self.count = fold, blocks
         self.entry = Conv(fold.channels, widths[0], 3, 1.0, generator)
-        self.blocks, width = nn.ModuleList(), widths[0]
-        for level in widths:
-            for _ in range(blocks):
-                self.blocks.append(Block(width, level, None, generator))
-                width = level
-        self.norm = GroupNorm(width)
+        self.blocks = nn.ModuleList(Block(*pair, None, generator) for pair in ladder(widths, blocks))
+        self.norm = GroupNorm(widths[-1])
 
     def forward(self, x: Tensor) -> Tensor:
         """x: from -1 to 1."""

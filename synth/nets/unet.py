@@ -9,31 +9,26 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from synth.nets.convolutions import Conv, GroupNorm, doubled, halved, parts
-from synth.nets.dense import Linear
+from synth.nets.convolutions import Conv, GroupNorm, doubled, halved, ladder, parts
 from synth.nets.pyramids import Block, Fold
 
 HEAD = 32  # channels of an attention head, about
 
 
 class Attention(nn.Module):
-    """Every place looks at every other one (Vaswani et al. 2017), and at a context where there is one."""
+    """Every place looks at every other one (Vaswani et al. 2017)."""
 
-    def __init__(self, channels: int, context: int | None, generator: torch.Generator) -> None:
+    def __init__(self, channels: int, generator: torch.Generator) -> None:
         super().__init__()
         self.heads = parts(channels, HEAD)
         self.norm = GroupNorm(channels)
         self.queries = Conv(channels, 3 * channels, 1, 1.0, generator)
-        self.context = None if context is None else Linear(context, 2 * channels, 1.0, generator)
         self.outer = Conv(channels, channels, 1, 0.1, generator)
 
-    def forward(self, x: Tensor, context: Tensor | None) -> Tensor:
-        """x: (B, C, H, W), context: (B, L, E)."""
+    def forward(self, x: Tensor) -> Tensor:
+        """x: (B, C, H, W)."""
         B, C, H, W = x.shape
         query, key, value = self.queries(self.norm(x)).view(B, 3, self.heads, -1, H * W).transpose(3, 4).unbind(1)
-        if self.context is not None and context is not None:
-            said = self.context(context).to(x.dtype).view(B, -1, 2, self.heads, C // self.heads).permute(2, 0, 3, 1, 4)
-            key, value = torch.cat([key, said[0]], 2), torch.cat([value, said[1]], 2)
         seen = F.scaled_dot_product_attention(query, key, value)  # (B, heads, places, C / heads)
         return cast("Tensor", x + self.outer(seen.transpose(2, 3).reshape(B, C, H, W)))
 
@@ -45,7 +40,6 @@ class UNet(nn.Module):
 
     blocks: of each level, on the way down and on the way up
     known: length of the vector that every block is told
-    context: length of the vectors that the lowest level may look at, None where there are none
     """
 
     def __init__(
@@ -54,20 +48,15 @@ class UNet(nn.Module):
         widths: Sequence[int],
         blocks: int,
         known: int,
-        context: int | None,
         generator: torch.Generator,
     ) -> None:
         super().__init__()
         self.fold, self.count = fold, blocks
         self.entry = Conv(fold.channels, widths[0], 3, 1.0, generator)
-        self.down, self.change, self.up = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
-        width = widths[0]
-        for level in widths:
-            for _ in range(blocks):
-                self.down.append(Block(width, level, known, generator))
-                width = level
+        self.down = nn.ModuleList(Block(*pair, known, generator) for pair in ladder(widths, blocks))
+        self.change, self.up, width = nn.ModuleList(), nn.ModuleList(), widths[-1]
         self.middle = nn.ModuleList(Block(width, width, known, generator) for _ in range(2))
-        self.attention = Attention(width, context, generator)
+        self.attention = Attention(width, generator)
         for i, level in enumerate(reversed(widths)):
             self.change.append(Conv(width, level, 1, 1.0, generator) if i else nn.Identity())
             self.up.extend(Block(level, level, known, generator) for _ in range(blocks))
@@ -75,14 +64,14 @@ class UNet(nn.Module):
         self.norm = GroupNorm(width)
         self.exit = Conv(width, fold.channels, 3, 0.0, generator)
 
-    def forward(self, x: Tensor, known: Tensor, context: Tensor | None = None) -> Tensor:
-        """x: (B, C, H, W) float32, known: (B, E), context: (B, L, F). Returns float32."""
+    def forward(self, x: Tensor, known: Tensor) -> Tensor:
+        """x: (B, C, H, W) float32, known: (B, E). Returns float32."""
         x = self.entry(self.fold.fold(x))
         known, left = F.silu(known), []
         for i, block in enumerate(self.down):
             x = block(halved(x) if i and i % self.count == 0 else x, known)
             left.append(x)
-        x = self.attention(self.middle[0](x, known), context)
+        x = self.attention(self.middle[0](x, known))
         x = self.middle[1](x, known)
         for i, block in enumerate(self.up):
             if i and i % self.count == 0:
