@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from commands import synth, write_keys
 from tables import people
 
 from synth.config import load_params
 from synth.description import read_fitted
 from synth.sources import read_table
 from synth.storage import parquet_files, read_parquet, write_parquet
-
-
-def synth(*arguments, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """Run the command as a process of its own."""
-    command = [sys.executable, "-m", "synth.cli", *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -112,9 +103,7 @@ def test_validate_evaluate_release_and_verify(desk):
     assert "<html" in (desk / "figures/report.html").read_text()[:500]
     loose = desk / "params.yaml"
     loose.write_text("datasets: {}\nruns: {}\ngate: {quality.shape_error: {max: 0.5}}\n")
-    key = Ed25519PrivateKey.generate()
-    (desk / "key.pem").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    (desk / "key.pub").write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    write_keys(desk, "key")
     signed = ("--sign", "key.pem")
     done = synth("release", "small", *made, "--params", "params.yaml", "--out", "release", *signed, cwd=desk)
     assert done.returncode == 0, done.stderr

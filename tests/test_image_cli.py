@@ -3,36 +3,30 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from commands import synth
 from digits import levels
 from PIL import Image
 
 from synth.storage import read_parquet
 
 
-def synth(*arguments, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "synth.cli", *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
-
-
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory) -> Path:
-    """Folders `train` and `test` of digits, and a model of the first."""
+    """Folders `train` and `test` of digits, both of all writers, and a model of the first."""
     place = tmp_path_factory.mktemp("pictures")
     images, digits = levels()
     for number, (image, digit) in enumerate(zip(images, digits, strict=True)):
-        folder = place / ("train" if number < 1200 else "test") / str(digit)
+        folder = place / ("test" if number % 3 == 2 else "train") / str(digit)
         folder.mkdir(parents=True, exist_ok=True)
         Image.fromarray(image[0]).save(folder / f"{number:04d}.png")
     small = ("patch=1", "widths=[32, 48]", "epochs=80", "latents=24", "prior_width=128", "prior_blocks=2")
     settings = [part for setting in small for part in ("--set", setting)]
     done = synth("fit", "train", "--model", "image_vae", "--target", "label", "--out", "model", *settings, cwd=place)
     assert done.returncode == 0, done.stderr
-    assert "model: image_vae, 1200 rows, 80 epochs" in done.stdout
+    assert "model: image_vae, 1198 rows, 80 epochs" in done.stdout
     return place
 
 
@@ -51,8 +45,7 @@ def test_pictures_are_drawn_validated_and_measured(desk):
     figures = json.loads((desk / "figures/metrics.json").read_text())
     assert figures["likeness"]["agreement"]["value"] > 0.7
     assert figures["quality"]["tstr"]["value"] > 0.8
-    near = figures["privacy"]["dcr_share"]
-    assert near["value"] < 0.9 < near["copy"]  # few pictures, many passes: nearer than the floor, and no copy
+    assert figures["privacy"]["dcr_share"]["value"] < 0.65
     assert "data:image/png;base64," in (desk / "figures/report.html").read_text()
 
 

@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from commands import write_keys
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import (
@@ -39,10 +40,7 @@ def keys(tmp_path) -> Path:
     place = tmp_path / "keys"
     place.mkdir()
     for name in ("mine", "other"):
-        key = Ed25519PrivateKey.generate()
-        (place / f"{name}.pem").write_bytes(private_pem(key))
-        public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-        (place / f"{name}.pub").write_bytes(public)
+        write_keys(place, name)
     return place
 
 

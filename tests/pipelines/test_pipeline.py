@@ -11,8 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from commands import write_keys
 from workspaces import Workspace
 
 from synth.storage import read_json, remove, sha256
@@ -70,17 +69,10 @@ def test_two_runs_are_released_with_everything_that_belongs_to_them(released, pl
 
 
 def test_a_run_is_signed_by_the_key_that_the_environment_names(released, place, tmp_path):
-    key = Ed25519PrivateKey.generate()
-    (tmp_path / "key.pem").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    (tmp_path / "key.pub").write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    write_keys(tmp_path, "key")
     command = place.command(f"release@{RUNS[0]}")
     command[command.index("--out") + 1] = str(tmp_path / "signed")
-    subprocess.run(
-        [sys.executable, "-m", *command],
-        cwd=place.root,
-        env={**place.environment(), "SYNTH_SIGNING_KEY": str(tmp_path / "key.pem")},
-        check=True,
-    )
+    place.python(*command, SYNTH_SIGNING_KEY=str(tmp_path / "key.pem"))
     place.python("synth.cli", "verify", str(tmp_path / "signed"), "--key", str(tmp_path / "key.pub"))
 
 
