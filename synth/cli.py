@@ -11,6 +11,7 @@ import typer
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from synth import picture_commands
 from synth.console import application, progress, run
 from synth.errors import ConfigError, InputError
 
@@ -211,21 +212,27 @@ def score(
     model: Model,
     out: Annotated[Path, typer.Option(help="Parquet file to write: DATA with a column log_prob")],
     table: Table = None,
+    anomaly: Annotated[
+        bool, typer.Option("--anomaly", help="Of pictures: a column anomaly_score, high ones stand out")
+    ] = False,
     device: Device = "auto",
 ) -> None:
     """Write the log-likelihood of every row of DATA under MODEL; low ones mark anomalies."""
     import pyarrow as pa
 
+    from synth.picture_tools import anomaly_scores
     from synth.sources import read_table
     from synth.storage import check_file, write_parquet
     from synth.synthesizer import Synthesizer
 
     check_file(out)
     rows = read_table(data, table=table)
-    if "log_prob" in rows.column_names:
-        raise InputError("column 'log_prob' is there already; rename or drop it")
-    found = Synthesizer.load(model, device=device).log_prob(rows)
-    write_parquet(out, rows.append_column("log_prob", pa.array(found)))
+    name = "anomaly_score" if anomaly else "log_prob"
+    if name in rows.column_names:
+        raise InputError(f"column {name!r} is there already; rename or drop it")
+    synthesizer = Synthesizer.load(model, device=device)
+    found = anomaly_scores(synthesizer, rows) if anomaly else synthesizer.log_prob(rows)
+    write_parquet(out, rows.append_column(name, pa.array(found)))
     typer.echo(f"{out}: {len(found)} rows scored")
 
 
@@ -359,6 +366,10 @@ def verify(
     typer.echo(f"{folder}: every file is as released" + (f", signed by the key {signer}" if signer else ""))
     if signer and key is None:
         typer.echo("whose key that is, the folder cannot say: compare it, or give --key")
+
+
+for command in (picture_commands.transform, picture_commands.compress, picture_commands.decompress):
+    app.command()(command)
 
 
 @app.command()

@@ -152,7 +152,7 @@ class Synthesizer:
         self.codec_: AnyCodec = codec_of(schema).fit(table, schema, self.seed)
         self.model_ = self._build()
         arrays = encode(self.codec_, table, places=self.model_.places)
-        with _processor_threads(self.threads):
+        with processor_threads(self.threads):
             self.history_ = training.train(
                 self.model_,
                 arrays,
@@ -189,7 +189,7 @@ class Synthesizer:
             codec = measured(codec, arrays["tokens"], ledger)
         self.codec_ = codec
         self.model_ = self._build()
-        with _processor_threads(self.threads):
+        with processor_threads(self.threads):
             self.history_ = train_privately(
                 self.model_,
                 arrays,
@@ -317,7 +317,7 @@ class Synthesizer:
 
     def _arrays(self, n: int, seed: np.random.SeedSequence, condition: Condition | None) -> dict[str, NDArray[Any]]:
         generator = torch.Generator().manual_seed(int(seed.generate_state(1, np.uint64)[0] >> 1))
-        with _processor_threads(self.threads), torch.inference_mode():
+        with processor_threads(self.threads), torch.inference_mode():
             tensors = self.model_.sample(n, generator, condition)
         return {name: tensor.cpu().numpy() for name, tensor in tensors.items()}
 
@@ -329,9 +329,9 @@ class Synthesizer:
         for start in range(0, table.num_rows, BLOCK):
             rows = table.slice(start, BLOCK)
             arrays = self.codec_.encode(rows)
-            batch = {name: torch.from_numpy(array).to(self._device) for name, array in arrays.items()}
+            batch = {name: torch.from_numpy(array).to(self.torch_device) for name, array in arrays.items()}
             try:
-                with _processor_threads(self.threads), torch.inference_mode():
+                with processor_threads(self.threads), torch.inference_mode():
                     found = self.model_.log_prob(batch).cpu().numpy().astype(np.float64)
             except NotImplementedError:
                 raise ConfigError(f"log_prob: the family {self.model!r} has no exact likelihood") from None
@@ -383,10 +383,11 @@ class Synthesizer:
     @property
     def _together(self) -> int:
         """Blocks of rows that are drawn side by side: as many as torch has processors for, one at a time on a GPU."""
-        return max(torch.get_num_threads() // self.threads, 1) if self._device.type == "cpu" else 1
+        return max(torch.get_num_threads() // self.threads, 1) if self.torch_device.type == "cpu" else 1
 
     @property
-    def _device(self) -> torch.device:
+    def torch_device(self) -> torch.device:
+        """Where the fitted model is."""
         return next((parameter.device for parameter in self.model_.parameters()), torch.device("cpu"))
 
     def save(self, path: str | Path) -> None:
@@ -454,7 +455,7 @@ class Synthesizer:
 
 
 @contextmanager
-def _processor_threads(count: int) -> Iterator[None]:
+def processor_threads(count: int) -> Iterator[None]:
     """Let torch use `count` threads inside the block, and as many as before after it."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)

@@ -232,6 +232,7 @@ class Training:
         if self.progress.row_sum:
             self.finish_epoch(on_epoch)
         self.model.load_state_dict(self.best or self.averaged.state_dict())
+        self.model.finish()
         self.model.eval()
         return stopped
 

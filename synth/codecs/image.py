@@ -98,10 +98,13 @@ class ImageCodec:
 
     def encode(self, table: pa.Table, *, places: bool = False) -> dict[str, NDArray[Any]]:
         """{"tokens": (N, D) int64, "images": (N, C, H, W) uint8}; labels have no places."""
-        tokens = np.zeros((table.num_rows, 0), dtype=np.int64)
-        if self.labels.layout.columns:
-            tokens = self.labels.encode(table, places=False)["tokens"]
-        return {"tokens": tokens, "images": to_levels(table.column(self.image.name), self.image)}
+        return {"tokens": self.label_tokens(table), "images": to_levels(table.column(self.image.name), self.image)}
+
+    def label_tokens(self, table: pa.Table) -> NDArray[np.int64]:
+        """(N, D) of the columns beside the pictures."""
+        if not self.labels.layout.columns:
+            return np.zeros((table.num_rows, 0), dtype=np.int64)
+        return self.labels.encode(table, places=False)["tokens"]
 
     def modelled(self, table: pa.Table) -> pa.Table:
         """The table whose columns are encoded: the same."""

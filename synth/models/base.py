@@ -26,6 +26,7 @@ from synth.privacy import Ledger
 
 Batch = Mapping[str, Tensor]
 DRAWN = 256  # pictures drawn at once
+LEVELS = 256  # of a value of a picture
 PRIVATE: Mapping[str, Any] = {  # of a family that learns by private gradients: large batches, few passes, no peeping
     "batch_size": 1024,
     "epochs": 24,
@@ -138,6 +139,9 @@ class GenerativeModel(Grown, ABC):
         """Make good, after the last private step and without any row, what noise has done to the frequencies that the
         layout tells. Nothing by default."""
 
+    def finish(self) -> None:
+        """After the last step, in the state that is kept: forget what only the training needs. Nothing by default."""
+
     def step(self, batch: Batch, generator: torch.Generator, descend: Descend) -> float:
         """Learn from one batch; returns the figure that stands for it in the training curve.
 
@@ -177,8 +181,13 @@ class ImageModel(GenerativeModel):
 
     A batch is {"images": (B, C, H, W) uint8, "tokens": (B, D) int64}, the tokens those of the labels. Labels are drawn
     as the training rows have them together, pictures given their labels.
+
+    draws: whether it makes pictures out of nothing; one that does not changes those that it is given
+    transforms: what it can do to given pictures, see `transform`
     """
 
+    draws: ClassVar[bool] = True
+    transforms: ClassVar[tuple[str, ...]] = ()
     modalities = ("image",)
     conditional = True
     places = False
@@ -189,6 +198,11 @@ class ImageModel(GenerativeModel):
     def __init__(self, config: ImageConfig, layout: ImageLayout, generator: torch.Generator) -> None:
         super().__init__(config, layout, generator)
         self.labels = Labels(layout)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of a picture."""
+        return self.layout.channels, self.layout.height, self.layout.width
 
     @property
     def precision(self) -> torch.dtype:
@@ -213,9 +227,23 @@ class ImageModel(GenerativeModel):
         """Draw n rows: {"tokens": (n, D) int64, "images": (n, C, H, W) uint8}."""
         tokens = self.labels.draw(n, generator, condition)
         parts = [levels(self.pictures(part, generator)) for part in torch.split(tokens, DRAWN)]
-        shape = (0, self.layout.channels, self.layout.height, self.layout.width)
-        empty = torch.zeros(shape, dtype=torch.uint8, device=tokens.device)
+        empty = torch.zeros((0, *self.shape), dtype=torch.uint8, device=tokens.device)
         return {"tokens": tokens, "images": torch.cat([empty, *parts])}
+
+    def transform(self, how: str, batch: Batch, wanted: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+        """Given pictures after one of `transforms`, and their labels then: {"images", "tokens"} as in a batch.
+
+        wanted: (B, D) labels that are asked for, -1 where none is
+        """
+        raise NotImplementedError(f"{type(self).__module__} changes no pictures")
+
+    def encode(self, batch: Batch) -> Tensor:
+        """(B, Z) float32, pictures as codes, where the family has such."""
+        raise NotImplementedError(f"{type(self).__module__} has no codes")
+
+    def anomaly_score(self, batch: Batch, generator: torch.Generator) -> Tensor:
+        """(B,) nats, the higher the less a picture is like the training ones; of the likelihood where there is one."""
+        return -self.log_prob(batch)
 
 
 class AdversarialConfig(GameConfig, ImageConfig):

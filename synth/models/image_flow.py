@@ -17,12 +17,10 @@ from torch import Tensor, nn
 
 from synth.errors import ConfigError
 from synth.layout import ImageLayout
-from synth.models.base import Batch, ImageConfig, ImageModel
+from synth.models.base import LEVELS, Batch, ImageConfig, ImageModel
 from synth.nets.draws import rand, randn
 from synth.nets.glow import Chain, Gaussian
 from synth.nets.labels import LabelVector
-
-LEVELS = 256  # of a value
 
 
 class Config(ImageConfig):

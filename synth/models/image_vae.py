@@ -2,7 +2,8 @@
 
 The first stage encodes a picture to a Gaussian over latents and decodes to a discretised logistic of every value
 (Kingma & Welling 2014; Salimans et al. 2017). The aggregate of the codes is not the prior; a rectified flow learns it
-given the labels (the second stage, Dai & Wipf 2019), and drawing goes noise -> latents -> picture.
+given the labels (the second stage, Dai & Wipf 2019), and drawing goes noise -> latents -> picture. Some pictures are
+shown to the encoder under noise (Im et al. 2017), so that it serves to take noise away.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from synth.layout import ImageLayout
-from synth.models.base import Batch, ImageConfig, ImageModel, scaled
+from synth.models.base import LEVELS, Batch, ImageConfig, ImageModel, levels, scaled
 from synth.nets.denoiser import Denoiser
 from synth.nets.dense import Linear
 from synth.nets.draws import rand, randn
@@ -32,6 +33,9 @@ class Config(ImageConfig):
 
     latents: length of a code
     divergence: weight of the code's divergence from the prior; below 1 codes tell more and pictures are sharper
+    noisy: share of the training pictures that the encoder sees under Gaussian noise, of deviations up to `noise` of
+        values from -1 to 1
+    climb: steps in which a code follows a noisy picture when its noise is taken away
     patch: pixels of a side that are folded into channels; widths: channels of each level; blocks: of each level
     prior_width, prior_blocks: of the second stage; steps: evaluations of it that draw a code
     guidance: of the second stage, 1 for none; untold: share of the rows whose labels it is not told
@@ -46,6 +50,9 @@ class Config(ImageConfig):
     patch: int = Field(2, ge=1)
     widths: tuple[int, ...] = (64, 128)
     blocks: int = Field(1, ge=1)
+    noisy: float = Field(0.2, ge=0, le=1)
+    noise: float = Field(1.0, ge=0)
+    climb: int = Field(30, ge=0)
     prior_width: int = Field(384, ge=1)
     prior_blocks: int = Field(4, ge=1)
     steps: int = Field(25, ge=1)
@@ -106,9 +113,12 @@ class Prior(nn.Module):
 class Model(ImageModel):
     """Encoder, decoder and the flow of their codes, trained side by side; no gradient of the flow reaches the codes."""
 
+    transforms = ("reconstruct", "denoise")
+
     config: Config
     centre: Tensor
     spread: Tensor
+    blur: Tensor
 
     def __init__(self, config: Config, layout: ImageLayout, generator: torch.Generator) -> None:
         super().__init__(config, layout, generator)
@@ -118,20 +128,37 @@ class Model(ImageModel):
         self.prior = Prior(config, layout, generator)
         self.register_buffer("centre", torch.zeros(config.latents))
         self.register_buffer("spread", torch.ones(config.latents))
+        self.register_buffer("blur", torch.ones(config.latents))
 
     def loss(self, batch: Batch, generator: torch.Generator) -> Tensor:
         """Nats that a picture takes, by both parts of its code, and the squared error of the flow on its codes."""
         images, tokens = batch["images"], batch["tokens"]
-        mean, spread = self.encoder(scaled(images))
+        seen, clear = self._seen(scaled(images), generator)
+        mean, spread = self.encoder(seen)
         code = mean + spread.exp() * randn(mean.shape, generator, mean.device)
         divergence = (0.5 * (mean.square() + (2 * spread).exp() - 1) - spread).sum(1)
         nats = -log_levels(images, *self.decoder(code, tokens)).flatten(1).sum(1)
         if self.training:
             with torch.no_grad():
-                self.centre.lerp_(code.mean(0), 0.01)
-                self.spread.lerp_(code.std(0) if len(code) > 1 else self.spread, 0.01)
+                self._follow(code[clear], spread[clear])
         loss: Tensor = (nats + self.config.divergence * divergence).mean()
-        return loss + self._prior_loss(code.detach(), tokens, generator)
+        return loss + self._prior_loss(code.detach()[clear], tokens[clear], generator)
+
+    def _seen(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """What the encoder sees of pictures while training, and (B,) which of them it sees clearly."""
+        clear = rand((len(x),), generator, x.device) >= self.config.noisy * self.training
+        level = self.config.noise * rand((len(x),), generator, x.device) * ~clear
+        return x + level[:, None, None, None] * randn(x.shape, generator, x.device), clear
+
+    def _follow(self, code: Tensor, spread: Tensor) -> None:
+        """Running moments of the codes, and how blurred one is."""
+        if len(code) > 1:
+            for kept, now in (
+                (self.centre, code.mean(0)),
+                (self.spread, code.std(0)),
+                (self.blur, spread.exp().mean(0)),
+            ):
+                kept.lerp_(now, 0.01)
 
     def _prior_loss(self, code: Tensor, tokens: Tensor, generator: torch.Generator) -> Tensor:
         code = (code - self.centre) / self.spread
@@ -156,6 +183,56 @@ class Model(ImageModel):
             x = x + (then - now) * (slope if before is None else 1.5 * slope - 0.5 * before)
             before = slope
         return self.centre + self.spread * x
+
+    def encode(self, batch: Batch) -> Tensor:
+        """(B, Z) means of the codes."""
+        mean: Tensor = self.encoder(scaled(batch["images"]))[0]
+        return mean
+
+    def anomaly_score(self, batch: Batch, generator: torch.Generator) -> Tensor:
+        """(B,) nats that a picture takes by one draw of its code: the negative evidence lower bound (An & Cho 2015)."""
+        mean, spread = self.encoder(scaled(batch["images"]))
+        code = mean + spread.exp() * randn(mean.shape, generator, mean.device)
+        divergence = (0.5 * (mean.square() + (2 * spread).exp() - 1) - spread).sum(1)
+        nats = -log_levels(batch["images"], *self.decoder(code, batch["tokens"])).flatten(1).sum(1)
+        return cast("Tensor", nats + divergence)
+
+    def transform(self, how: str, batch: Batch, wanted: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+        """Decoded means of the codes; to `denoise`, of codes that follow the noisy picture."""
+        x, tokens = scaled(batch["images"]), torch.where(wanted >= 0, wanted, batch["tokens"])
+        code: Tensor = self.encoder(x)[0]
+        code = self._climbed(code, x, tokens) if how == "denoise" else code
+        return {"images": levels(self.decoder(code, tokens)[0]), "tokens": tokens}
+
+    def _climbed(self, code: Tensor, x: Tensor, tokens: Tensor) -> Tensor:
+        """Codes (B, Z) of greater posterior density under Gaussian noise of the size that is left."""
+        first = code
+        with torch.enable_grad():
+            code = code.clone().requires_grad_(True)
+            optimiser = torch.optim.Adam([code], lr=0.05)
+            power = (self.decoder(code, tokens)[0] - x).detach().square().mean((1, 2, 3)).clamp_min(1e-4)
+            for _ in range(self.config.climb):
+                apart = (self.decoder(code, tokens)[0] - x).square().sum((1, 2, 3)) / power
+                held = ((code - first) / self.spread).square().sum(1)
+                (code.grad,) = torch.autograd.grad((apart + held).sum() / 2, code)
+                optimiser.step()
+        return code.detach()
+
+    def quantised(self, batch: Batch) -> Tensor:
+        """(B, Z) int64: means of the codes in steps of `grain`."""
+        return (self.encode(batch) / self.grain).round().long()
+
+    @property
+    def grain(self) -> Tensor:
+        """(Z,) step of a quantised code: twice the deviation that a code has anyway."""
+        return 2 * self.blur
+
+    def level_probabilities(self, quantised: Tensor, tokens: Tensor) -> Tensor:
+        """(B, C, H, W, LEVELS) float64: of each level of each value, given quantised codes (B, Z) and labels (B, D)."""
+        location, scale = (part.double() for part in self.decoder(quantised * self.grain, tokens))
+        edges = (torch.arange(LEVELS - 1, device=location.device, dtype=torch.float64) + 0.5) / 127.5 - 1
+        below = torch.special.expit((edges - location[..., None]) * (-scale).exp()[..., None])
+        return torch.diff(F.pad(F.pad(below, (1, 0), value=0.0), (0, 1), value=1.0))
 
 
 def log_levels(images: Tensor, location: Tensor, scale: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Literal, Protocol
+from typing import Literal, Protocol, cast
 
 import torch
 import torch.nn.functional as F
@@ -64,26 +64,32 @@ class Game(nn.Module):
         """
         with torch.no_grad():
             made = make()
-        told = descend(self._critic_loss(real, made, tokens, generator), list(self.critic.parameters()))
-        self.turns += 1
+        told = self.judge(real, made, tokens, descend, generator)
         if int(self.turns) % self.config.critic_steps == 0:
-            scores = self.critic(self._seen(make(), generator), tokens)
-            descend(self._generator_loss(scores, real, tokens, generator), list(maker.parameters()))
+            descend(self.loss(make(), real, tokens, generator), list(maker.parameters()))
         return told
 
-    def _seen(self, pictures: Tensor, generator: torch.Generator) -> Tensor:
-        return shifted(pictures, self.config.shift, generator)
+    def judge(self, real: Tensor, made: Tensor, tokens: Tensor, descend: Descend, generator: torch.Generator) -> float:
+        """A turn of the critic; returns its loss. real, made: (B, C, H, W) with labels (B, D)."""
+        told = descend(self._critic_loss(real, made, tokens, generator), list(self.critic.parameters()))
+        self.turns += 1
+        return told
 
-    def _generator_loss(self, scores: Tensor, real: Tensor, tokens: Tensor, generator: torch.Generator) -> Tensor:
+    def loss(self, made: Tensor, real: Tensor, tokens: Tensor, generator: torch.Generator) -> Tensor:
+        """What the generator of the pictures lowers."""
+        scores = self.critic(self._seen(made, generator), tokens)
         match self.config.objective:
             case "relativistic":
                 with torch.no_grad():
                     beside = self.critic(self._seen(real, generator), tokens)
                 return F.softplus(beside - scores).mean()
             case "wasserstein":
-                return -scores.mean()
+                return cast("Tensor", -scores.mean())
             case _:
                 return F.softplus(-scores).mean()
+
+    def _seen(self, pictures: Tensor, generator: torch.Generator) -> Tensor:
+        return shifted(pictures, self.config.shift, generator)
 
     def _critic_loss(self, real: Tensor, made: Tensor, tokens: Tensor, generator: torch.Generator) -> Tensor:
         real, made, both = self._seen(real, generator), self._seen(made, generator), torch.cat([tokens, tokens])

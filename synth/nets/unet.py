@@ -39,7 +39,7 @@ class UNet(nn.Module):
     What a block gives on the way down is added to what its twin takes on the way up.
 
     blocks: of each level, on the way down and on the way up
-    known: length of the vector that every block is told
+    known: length of the vector that every block is told; None where there is none
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class UNet(nn.Module):
         fold: Fold,
         widths: Sequence[int],
         blocks: int,
-        known: int,
+        known: int | None,
         generator: torch.Generator,
     ) -> None:
         super().__init__()
@@ -64,10 +64,10 @@ class UNet(nn.Module):
         self.norm = GroupNorm(width)
         self.exit = Conv(width, fold.channels, 3, 0.0, generator)
 
-    def forward(self, x: Tensor, known: Tensor) -> Tensor:
+    def forward(self, x: Tensor, known: Tensor | None) -> Tensor:
         """x: (B, C, H, W) float32, known: (B, E). Returns float32."""
         x = self.entry(self.fold.fold(x))
-        known, left = F.silu(known), []
+        known, left = None if known is None else F.silu(known), []
         for i, block in enumerate(self.down):
             x = block(halved(x) if i and i % self.count == 0 else x, known)
             left.append(x)
