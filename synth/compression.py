@@ -78,7 +78,7 @@ def decompress(synthesizer: Synthesizer, table: pa.Table) -> pa.Table:
     parts = []
     for rows in _blocks(table, model):
         streams = pc.struct_field(rows.column(place).combine_chunks(), "bytes").to_pylist()
-        labels = codec.label_tokens(rows)
+        labels = codec.told(rows)
         coders = [_opened(stream, start) for start, stream in enumerate(streams)]
         codes = np.stack([_read_code(model, coder) for coder, _ in coders])
         with processor_threads(synthesizer.threads), torch.no_grad():

@@ -40,6 +40,7 @@ CATEGORIES = 2000  # text with more values than this is an identifier
 NEARLY_UNIQUE, LEAST_ROWS = 0.95, 50  # so is text of which so large a share is distinct, from so many rows on
 KEY_NAME = re.compile(r"(^|[^a-z])(id|uuid|guid|key)$", re.IGNORECASE)
 MATERIAL = 0.05  # share of the rows with rare values from which on it is worth a warning
+CAPTION = 3  # words that the texts beside pictures have from which on they are captions, their median
 DECIMALS = 16  # a float has no more that are meant
 EXACT = 2**53  # beyond it a float does not tell integers apart
 
@@ -73,6 +74,7 @@ def detect(
     types = dict(zip(names, table.schema.types, strict=True))
     wanted = {**wanted, **{name: declared_kind(domain, types[name]) for name, domain in (domains or {}).items()}}
     wanted = {**rule_kinds(declared, table, wanted)}
+    wanted = {**_captions(table, target), **wanted}
     people = _personal(table, target, wanted, personal or {})
     least = least_rows(rare_values, table.num_rows)
     if least < rare_values:
@@ -115,12 +117,33 @@ def detect_again(table: AnyTable, schema: Schema) -> Schema:
 
 
 def _modality(columns: Sequence[Column], rules: Sequence[Rule]) -> Modality:
+    for kind, what in (("image", "pictures"), ("text", "captions")):
+        found = [column.name for column in columns if column.kind == kind]
+        if len(found) > 1:
+            raise InputError(f"columns {found[0]!r} and {found[1]!r} both hold {what}; one can be learnt at a time")
     pictures = [column.name for column in columns if column.kind == "image"]
-    if len(pictures) > 1:
-        raise InputError(f"columns {pictures[0]!r} and {pictures[1]!r} both hold pictures; one can be learnt at a time")
+    captions = [column.name for column in columns if column.kind == "text"]
+    if captions and not pictures:
+        raise ConfigError(f"kinds: {captions[0]!r}: text is learnt as the caption of pictures, and there are none")
     if pictures and rules:
         raise ConfigError("rules: they are kept in tables without pictures only; leave them out")
     return "image" if pictures else "table"
+
+
+def _captions(table: AnyTable, target: str | None) -> dict[str, Kind]:
+    """The columns beside pictures whose texts have several words."""
+    types = dict(zip(table.column_names, table.schema.types, strict=True))
+    if not any(is_image(dtype) for dtype in types.values()):
+        return {}
+    found: dict[str, Kind] = {}
+    for name, dtype in types.items():
+        if name == target or not is_text(value_type(dtype)):
+            continue
+        values = pc.drop_null(flat(table.column(name)))
+        words = pc.list_value_length(pc.utf8_split_whitespace(values))
+        if len(values) and pc.approximate_median(words).as_py() >= CAPTION and dates.find(values) is None:
+            found[name] = "text"
+    return found
 
 
 def _check(table: AnyTable, target: str | None, kinds: Mapping[str, Kind]) -> None:
@@ -137,8 +160,9 @@ def _check(table: AnyTable, target: str | None, kinds: Mapping[str, Kind]) -> No
     for name, kind in kinds.items():
         if name not in names:
             raise ConfigError(f"kinds: {name!r} is not a column; there are: {', '.join(names)}")
-        if kind not in (*known_kinds(), "image"):
-            raise ConfigError(f"kinds: {name!r}: {kind!r} is unknown; there are: {', '.join(known_kinds())}, image")
+        known = (*known_kinds(), "image", "text")
+        if kind not in known:
+            raise ConfigError(f"kinds: {name!r}: {kind!r} is unknown; there are: {', '.join(known)}")
 
 
 def _personal(
@@ -257,6 +281,7 @@ def _check_kind(kind: Kind, name: str, values: pa.Array) -> None:
         "datetime": text or pa.types.is_temporal(inner),
         "identifier": text or integer,
         "personal": text or integer,
+        "text": text,
         "empty": False,
     }
     if not fits.get(kind, True):

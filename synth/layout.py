@@ -59,11 +59,18 @@ class ImageLayout(TableLayout):
     """Pictures of one size, and the columns of their labels, of which there may be none.
 
     channels: 1 (grey) or 3 (red, green, blue); height, width: in pixels
+    caption: how many of the columns, the last ones, are the words of a caption
     """
 
     channels: int = 1
     height: int = 1
     width: int = 1
+    caption: int = 0
+
+    @property
+    def labels(self) -> ImageLayout:
+        """The same without the words."""
+        return replace(self, columns=self.columns[: len(self.columns) - self.caption], caption=0)
 
 
 @dataclass(frozen=True)

@@ -102,12 +102,19 @@ def _spans(codec: AnyCodec, wanted: Mapping[str, Asked]) -> dict[int, Spans]:
     """Modelled column -> its spans, of several columns in one combination those that all of them allow."""
     found: dict[int, Spans] = {}
     for name, value in wanted.items():
-        place, spans = codec.place(name), codec.spans(name, value)
-        before = found.get(place, spans)
-        found[place] = np.column_stack([np.maximum(spans[:, 0], before[:, 0]), np.minimum(spans[:, 1], before[:, 1])])
-        if not (found[place][:, 0] <= found[place][:, 1]).any():
-            raise ConfigError(f"where: {name!r}: {value} does not stand together with the other conditions")
+        for place, spans in _restricted(codec, name, value).items():
+            before = found.get(place, spans)
+            both = np.maximum(spans[:, 0], before[:, 0]), np.minimum(spans[:, 1], before[:, 1])
+            found[place] = np.column_stack(both)
+            if not (both[0] <= both[1]).any():
+                raise ConfigError(f"where: {name!r}: {value} does not stand together with the other conditions")
     return found
+
+
+def _restricted(codec: AnyCodec, name: str, value: Asked) -> dict[int, Spans]:
+    if isinstance(codec, ImageCodec):
+        return codec.restricted(name, value)
+    return {codec.place(name): codec.spans(name, value)}
 
 
 def as_range(value: Asked) -> Between | None:

@@ -19,7 +19,7 @@ from synth.storage import read_text, write_text
 FORMAT_VERSION = 1
 RARE_VALUES = 5  # rows that a value needs to be reproduced
 
-Kind = Literal["number", "category", "boolean", "datetime", "identifier", "personal", "image", "empty"]
+Kind = Literal["number", "category", "boolean", "datetime", "identifier", "personal", "image", "text", "empty"]
 Modality = Literal["table", "image"]
 Scalar = bool | int | float | str
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from synth.codecs.captions import CaptionCodec
 from synth.codecs.columns import flat
 from synth.codecs.table import Arrays, Spans, TableCodec
 from synth.conditions import Asked
@@ -78,19 +79,24 @@ class ImageCodec:
     schema: Schema
     image: Column
     labels: TableCodec
+    caption: CaptionCodec | None
 
     @classmethod
     def fit(cls, table: AnyTable, schema: Schema, seed: int) -> ImageCodec:
-        """Fit the labels' codec on the training rows; pictures need none."""
-        return cls(schema, _image(schema), TableCodec.fit(table, label_schema(schema), seed))
+        """Fit the labels' and the caption's codec on the training rows; pictures need none."""
+        text = _caption(schema)
+        caption = None if text is None else CaptionCodec.fit(table.column(text.name), text)
+        return cls(schema, _image(schema), TableCodec.fit(table, label_schema(schema), seed), caption)
 
     @property
     def layout(self) -> ImageLayout:
         """What a model is told."""
         told, image = self.labels.layout, self.image
+        words = [] if self.caption is None else self.caption.columns
         return ImageLayout(
-            told.columns,
+            (*told.columns, *words),
             told.target,
+            caption=len(words),
             channels=CHANNELS[str(image.mode)],
             height=int(image.height or 0),
             width=int(image.width or 0),
@@ -98,13 +104,16 @@ class ImageCodec:
 
     def encode(self, table: pa.Table, *, places: bool = False) -> dict[str, NDArray[Any]]:
         """{"tokens": (N, D) int64, "images": (N, C, H, W) uint8}; labels have no places."""
-        return {"tokens": self.label_tokens(table), "images": to_levels(table.column(self.image.name), self.image)}
+        return {"tokens": self.told(table), "images": to_levels(table.column(self.image.name), self.image)}
 
-    def label_tokens(self, table: pa.Table) -> NDArray[np.int64]:
-        """(N, D) of the columns beside the pictures."""
-        if not self.labels.layout.columns:
-            return np.zeros((table.num_rows, 0), dtype=np.int64)
-        return self.labels.encode(table, places=False)["tokens"]
+    def told(self, table: pa.Table) -> NDArray[np.int64]:
+        """(N, D) tokens of the columns beside the pictures, the words of the caption last."""
+        parts = [np.zeros((table.num_rows, 0), dtype=np.int64)]
+        if self.labels.layout.columns:
+            parts.append(self.labels.encode(table, places=False)["tokens"])
+        if self.caption is not None:
+            parts.append(self.caption.encode(table.column(self.caption.column.name)))
+        return np.hstack(parts)
 
     def modelled(self, table: pa.Table) -> pa.Table:
         """The table whose columns are encoded: the same."""
@@ -118,16 +127,29 @@ class ImageCodec:
         self, arrays: Arrays, *, rows: range, rng: np.random.Generator, spans: Mapping[int, Spans] | None = None
     ) -> pa.Table:
         """A table of the source's Arrow schema from the arrays of `encode` and the rows' global numbers."""
-        labels = self.labels.decode({"tokens": arrays["tokens"]}, rows=rows, rng=rng, spans=spans)
+        count = len(self.labels.layout.columns)
+        spans = {d: span for d, span in (spans or {}).items() if d < count}
+        labels = self.labels.decode({"tokens": arrays["tokens"][:, :count]}, rows=rows, rng=rng, spans=spans)
         pictures = from_levels(arrays["images"], rows).cast(self.schema.arrow_schema.field(self.image.name).type)
         columns = {**dict(zip(labels.column_names, labels.columns, strict=True)), self.image.name: pictures}
+        if self.caption is not None:
+            columns[self.caption.column.name] = self.caption.decode(arrays["tokens"][:, count:])
         return pa.table([columns[name] for name in self.schema.names], schema=self.schema.arrow_schema)
 
     def place(self, name: str) -> int:
         """Which of the labels is the one called so; ConfigError where it is none of them."""
         if name == self.image.name:
             raise ConfigError(f"column {name!r} holds the pictures; conditions can be put on their labels")
+        if self.caption is not None and name == self.caption.column.name:
+            raise ConfigError(f"column {name!r} holds captions, which are no labels")
         return self.labels.place(name)
+
+    def restricted(self, name: str, asked: Asked) -> dict[int, Spans]:
+        """Column of the layout -> its spans where the one called so is as asked: of a caption one for each word."""
+        if self.caption is None or name != self.caption.column.name:
+            return {self.place(name): self.spans(name, asked)}
+        first = len(self.labels.layout.columns)
+        return {first + i: spans for i, spans in enumerate(self.caption.spans(asked))}
 
     def spans(self, name: str, asked: Asked) -> Spans:
         """As `TableCodec.spans`."""
@@ -152,21 +174,30 @@ class ImageCodec:
 
     def state(self) -> dict[str, Any]:
         """As JSON, by column name."""
-        return self.labels.state()
+        caption = {} if self.caption is None else {self.caption.column.name: self.caption.state()}
+        return {**self.labels.state(), **caption}
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any], schema: Schema) -> ImageCodec:
         """What `state` gave."""
-        return cls(schema, _image(schema), TableCodec.from_state(state, label_schema(schema)))
+        text, labels = _caption(schema), TableCodec.from_state(state, label_schema(schema))
+        if text is None:
+            return cls(schema, _image(schema), labels, None)
+        dtype = schema.arrow_schema.field(text.name).type
+        return cls(schema, _image(schema), labels, CaptionCodec.from_state(state[text.name], text, dtype))
 
 
 def _image(schema: Schema) -> Column:
     return next(column for column in schema.columns if column.kind == "image")
 
 
+def _caption(schema: Schema) -> Column | None:
+    return next((column for column in schema.columns if column.kind == "text"), None)
+
+
 def label_schema(schema: Schema) -> Schema:
-    """The schema of the columns beside the pictures."""
-    name, arrow = _image(schema).name, schema.arrow_schema
-    rest = arrow.remove(arrow.get_field_index(name))
-    columns = tuple(column for column in schema.columns if column.name != name)
+    """The schema of the columns beside the pictures and their captions."""
+    columns = tuple(column for column in schema.columns if column.kind not in ("image", "text"))
+    arrow = schema.arrow_schema
+    rest = pa.schema([arrow.field(column.name) for column in columns], metadata=arrow.metadata)
     return schema.model_copy(update={"modality": "table", "columns": columns, "arrow": pack_arrow(rest)})

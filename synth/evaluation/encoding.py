@@ -123,6 +123,8 @@ def encode(frames: Mapping[str, pd.DataFrame], schema: Schema) -> Views:
                 f"{column.name}[{place}]": {role: values[:, place] for role, values in seen.items()}
                 for place in np.flatnonzero(np.ptp(seen["train"], axis=0) > 0)
             }
+        elif column.kind == "text":
+            undefined[column.name] = "captions: no values that a table compares"
         elif column.made_up:
             undefined[column.name] = f"{MADE[column.kind]}: generated anew, not compared"
         elif (values := _continuous(arrays, column)) is not None:

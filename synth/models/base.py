@@ -16,17 +16,19 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from synth.layout import Condition, ImageLayout, TableLayout
+from synth.nets.captions import Writer
 from synth.nets.critic import Critic
 from synth.nets.draws import randn
 from synth.nets.game import Game, GameConfig
 from synth.nets.grown import Grown
-from synth.nets.labels import Labels
+from synth.nets.labels import Labels, LabelVector
 from synth.nets.pyramids import Fold
 from synth.privacy import Ledger
 
 Batch = Mapping[str, Tensor]
 DRAWN = 256  # pictures drawn at once
 LEVELS = 256  # of a value of a picture
+WRITER = 128  # width of the network that draws captions
 PRIVATE: Mapping[str, Any] = {  # of a family that learns by private gradients: large batches, few passes, no peeping
     "batch_size": 1024,
     "epochs": 24,
@@ -180,7 +182,8 @@ class ImageModel(GenerativeModel):
     """Base of the families of pictures.
 
     A batch is {"images": (B, C, H, W) uint8, "tokens": (B, D) int64}, the tokens those of the labels. Labels are drawn
-    as the training rows have them together, pictures given their labels.
+    as the training rows have them together, pictures given their labels. The last columns may be the words of a caption
+    (`ImageLayout.caption`), which are drawn one after the other given the labels.
 
     draws: whether it makes pictures out of nothing; one that does not changes those that it is given
     transforms: what it can do to given pictures, see `transform`
@@ -197,7 +200,12 @@ class ImageModel(GenerativeModel):
 
     def __init__(self, config: ImageConfig, layout: ImageLayout, generator: torch.Generator) -> None:
         super().__init__(config, layout, generator)
-        self.labels = Labels(layout)
+        self.labels = Labels(layout.labels)
+        self.writer: Writer | None = None
+        if layout.caption:
+            self.addressed = LabelVector(layout.labels, WRITER, generator)
+            used = torch.from_numpy(layout.columns[-1].frequency > 0)
+            self.writer = Writer(used, layout.caption, WRITER, generator)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -216,7 +224,20 @@ class ImageModel(GenerativeModel):
 
     def observe(self, batches: Iterable[Batch], generator: torch.Generator) -> None:
         """Count the labels."""
-        self.labels.observe(batches)
+        count = len(self.layout.columns) - self.layout.caption
+        self.labels.observe({"tokens": batch["tokens"][:, :count]} for batch in batches)
+
+    def step(self, batch: Batch, generator: torch.Generator, descend: Descend) -> float:
+        """Learn which captions there are, and then from the pictures, see `learn`."""
+        if self.writer is not None:
+            labels, words = batch["tokens"].tensor_split([-self.layout.caption], 1)
+            parameters = [*self.writer.parameters(), *self.addressed.parameters()]
+            descend(self.writer.loss(words, self.addressed(labels)), parameters)
+        return self.learn(batch, generator, descend)
+
+    def learn(self, batch: Batch, generator: torch.Generator, descend: Descend) -> float:
+        """As `GenerativeModel.step`, of the pictures given what is told of them."""
+        return descend(self.loss(batch, generator))
 
     @abstractmethod
     def pictures(self, tokens: Tensor, generator: torch.Generator) -> Tensor:
@@ -226,6 +247,9 @@ class ImageModel(GenerativeModel):
     def sample(self, n: int, generator: torch.Generator, condition: Condition | None = None) -> dict[str, Tensor]:
         """Draw n rows: {"tokens": (n, D) int64, "images": (n, C, H, W) uint8}."""
         tokens = self.labels.draw(n, generator, condition)
+        if self.writer is not None:
+            words = self.writer.draw(self.addressed(tokens), tokens.shape[1], condition, generator)
+            tokens = torch.cat([tokens, words], 1)
         parts = [levels(self.pictures(part, generator)) for part in torch.split(tokens, DRAWN)]
         empty = torch.zeros((0, *self.shape), dtype=torch.uint8, device=tokens.device)
         return {"tokens": tokens, "images": torch.cat([empty, *parts])}
@@ -285,7 +309,7 @@ class AdversarialModel(ImageModel):
         """There is none that both networks lower."""
         raise NotImplementedError("generator and critic follow losses of their own, see `step`")
 
-    def step(self, batch: Batch, generator: torch.Generator, descend: Descend) -> float:
+    def learn(self, batch: Batch, generator: torch.Generator, descend: Descend) -> float:
         """A turn of the game; returns the critic's loss."""
         tokens = batch["tokens"]
         make = lambda: self.pictures(tokens, generator)  # noqa: E731 - what both sides ask for

@@ -108,7 +108,9 @@ class Model(ImageModel):
             found = "none" if layout.target is None else str(layout.cardinalities[layout.target])
             raise ConfigError(f"cyclegan: needs a target with two values, which are the domains; found {found}")
         self.target = layout.target
-        fold = replace(self.fold(config.patch, config.widths), layout=replace(layout, columns=(), target=None))
+        fold = replace(
+            self.fold(config.patch, config.widths), layout=replace(layout, columns=(), target=None, caption=0)
+        )
         translators = [Translator(config, fold, generator) for _ in range(2)]
         games = [Game(Critic(fold, config.widths, 1, generator), config) for _ in range(2)]
         histories = [History(config.memory, layout) for _ in range(2)]
@@ -118,9 +120,9 @@ class Model(ImageModel):
 
     def loss(self, batch: Batch, generator: torch.Generator) -> Tensor:
         """There is none that all networks lower."""
-        raise NotImplementedError("generators and critics follow losses of their own, see `step`")
+        raise NotImplementedError("generators and critics follow losses of their own, see `learn`")
 
-    def step(self, batch: Batch, generator: torch.Generator, descend: Descend) -> float:
+    def learn(self, batch: Batch, generator: torch.Generator, descend: Descend) -> float:
         """A turn of the critics and one of the generators; returns the mean absolute difference after a cycle.
 
         A batch without pictures of one domain teaches nothing.

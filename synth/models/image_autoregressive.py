@@ -1,7 +1,8 @@
 """Autoregression over image tokens: a small codebook of patches, and a transformer that writes them one by one.
 
 A convolutional autoencoder turns a picture into a grid of entries of a codebook (VQ-VAE, van den Oord et al. 2017, the
-codebook by moving averages), a causal transformer learns their order given the labels (as Ramesh et al. 2021 do).
+codebook by moving averages), a causal transformer learns their order given the labels and, where there is a caption,
+after its words (the way from text to pictures of Ramesh et al. 2021).
 """
 
 from __future__ import annotations
@@ -137,15 +138,15 @@ class Model(ImageModel):
         decoded = self.autoencoder.decode(vectors + (codes - vectors).detach())
         error = F.mse_loss(decoded, x) + self.config.commitment * F.mse_loss(vectors, codes)
         told = rand((len(x),), generator, x.device) >= self.config.untold
-        logits = self.transformer(tokens, self.label(labels, told), generator if self.training else None)
+        logits = self.transformer(tokens, self._first(labels, told), generator if self.training else None)
         return 10 * error + F.cross_entropy(logits.flatten(0, 1), tokens.flatten())
 
     def pictures(self, tokens: Tensor, generator: torch.Generator) -> Tensor:
         """(n, C, H, W), token after token."""
         guided = self.config.guidance != 1 and tokens.shape[1] > 0
-        x = self.label(tokens)
+        x = self._first(tokens, None)
         if guided:
-            x = torch.cat([x, self.label(tokens, torch.zeros(len(tokens), dtype=torch.bool, device=tokens.device))])
+            x = torch.cat([x, self._first(tokens, torch.zeros(len(tokens), dtype=torch.bool, device=tokens.device))])
         h, w = self.autoencoder.grid
         uniforms = rand((h * w, len(tokens)), generator, tokens.device)
         cache: Cache = []
@@ -156,9 +157,14 @@ class Model(ImageModel):
                 told, untold = logits.chunk(2)
                 logits = torch.lerp(untold, told, self.config.guidance)
             written.append(draw(logits / self.config.temperature, uniforms[place]))
-            x = F.embedding(written[-1], self.transformer.embedding)
+            x = F.embedding(written[-1], self.transformer.embedding)[:, None]
             x = torch.cat([x, x]) if guided else x
         return self.autoencoder.decode(self._codes(torch.stack(written, 1)))
+
+    def _first(self, tokens: Tensor, told: Tensor | None) -> Tensor:
+        """(B, P, W) what stands before the tokens of a picture: the words of its caption, and the vector of it all."""
+        known, words = self.label.read(tokens, told)
+        return known[:, None] if words is None else torch.cat([words, known[:, None]], 1)
 
     def _codes(self, tokens: Tensor) -> Tensor:
         """(B, h w) entries as vectors (B, V, h, w)."""

@@ -1,8 +1,9 @@
-"""Diffusion over pictures: rectified flow or DDPM on one U-Net, told the labels, drawn by any sampler.
+"""Diffusion over pictures: rectified flow or DDPM on one U-Net, told labels or a caption, drawn by any sampler.
 
 The network learns the velocity from data to noise (Liu et al. 2023; Salimans & Ho 2022) at times of all lengths alike.
 Labels are left out of some rows, so that what they add can be exaggerated while drawing (classifier-free guidance, Ho &
-Salimans 2022).
+Salimans 2022). The words of a caption are read by a transformer, and the U-Net looks at them (cross-attention, as
+Rombach et al. 2022).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from synth.models.base import Batch, ImageConfig, ImageModel, scaled
 from synth.nets.dense import Linear
 from synth.nets.draws import rand, randn
 from synth.nets.labels import LabelVector, guided
+from synth.nets.pyramids import Fold
 from synth.nets.samplers import SAMPLERS, Process, times
 from synth.nets.unet import UNet
 
@@ -64,23 +66,34 @@ class Model(ImageModel):
         self.time = Linear(2 * WAVES, known, 1.0, generator)
         self.label = LabelVector(layout, known, generator)
         self.mixed = Linear(known, known, 1.0, generator)
-        self.unet = UNet(self.fold(config.patch, config.widths), config.widths, config.blocks, known, generator)
+        words = known if layout.caption else None
+        self.unet = UNet(self.space(), config.widths, config.blocks, known, generator, words)
+
+    def space(self) -> Fold:
+        """How what is noised becomes grids for the U-Net."""
+        return self.fold(self.config.patch, self.config.widths)
 
     def loss(self, batch: Batch, generator: torch.Generator) -> Tensor:
         """Mean squared error of the velocity, per value."""
-        x = scaled(batch["images"])
+        return self.velocity_loss(scaled(batch["images"]), batch["tokens"], generator)
+
+    def velocity_loss(self, x: Tensor, tokens: Tensor, generator: torch.Generator) -> Tensor:
+        """Of what is noised, x (B, C, H, W), with labels (B, D)."""
         B, device = len(x), x.device
         time = (rand((1,), generator, device) + torch.arange(B, device=device) / B) % 1  # spread evenly over the rows
         noise = randn(x.shape, generator, device)
         told = rand((B,), generator, device) >= self.config.untold
         at = time[:, None, None, None]
-        velocity = self._velocity(self.process.mix(x, noise, at), time, batch["tokens"], told)
+        velocity = self._velocity(self.process.mix(x, noise, at), time, tokens, told)
         return F.mse_loss(velocity, self.process.velocity(x, noise, at))
 
     def pictures(self, tokens: Tensor, generator: torch.Generator) -> Tensor:
         """(n, C, H, W) drawn by the sampler under guidance."""
-        layout = self.layout
-        noise = randn((len(tokens), layout.channels, layout.height, layout.width), generator, tokens.device)
+        return self.drawn(tokens, self.shape, generator)
+
+    def drawn(self, tokens: Tensor, shape: tuple[int, int, int], generator: torch.Generator) -> Tensor:
+        """(n, *shape), out of noise of that shape."""
+        noise = randn((len(tokens), *shape), generator, tokens.device)
 
         def denoise(x: Tensor, time: float) -> tuple[Tensor, Tensor]:
             clock = x.new_full((len(x),), time)
@@ -94,6 +107,7 @@ class Model(ImageModel):
         """At noisy pictures (B, C, H, W), times (B,) and labels (B, D), of which `told` (B,) says whose are told."""
         rates = torch.exp(torch.linspace(0, math.log(1000.0), WAVES, device=x.device))
         phases = time[:, None] * rates
-        known = self.time(torch.cat([phases.sin(), phases.cos()], 1)) + self.label(tokens, told)
-        velocity: Tensor = self.unet(x, self.mixed(F.silu(known)))
+        label, words = self.label.read(tokens, told)
+        known = self.time(torch.cat([phases.sin(), phases.cos()], 1)) + label
+        velocity: Tensor = self.unet(x, self.mixed(F.silu(known)), words)
         return velocity

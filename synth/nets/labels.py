@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from synth.layout import Condition, TableLayout
+from synth.layout import Condition, ImageLayout, TableLayout
+from synth.nets.captions import Reader
 from synth.nets.draws import rand
 from synth.nets.grown import Grown
 
@@ -50,7 +51,7 @@ class Labels(Grown):
         tokens = torch.zeros((n, len(self.sizes)), dtype=torch.long, device=device)
         fixed = torch.full((n, len(self.sizes)), -1, dtype=torch.long)
         if condition is not None and condition.tokens is not None:
-            fixed = torch.from_numpy(condition.tokens)
+            fixed = torch.from_numpy(condition.tokens[:, : len(self.sizes)])
         patterns, members = torch.unique(fixed, dim=0, return_inverse=True)
         for number, pattern in enumerate(patterns):
             rows = (members == number).nonzero().squeeze(1).to(device)
@@ -96,20 +97,35 @@ def guided(field: Callable[[Tensor | None], Tensor], guidance: float, tokens: Te
 
 
 class LabelVector(nn.Module):
-    """The sum of a learnt vector for each label, (B, D) tokens -> (B, E); one row more stands for "not told"."""
+    """The sum of a learnt vector for each label, (B, D) tokens -> (B, E); one row more stands for "not told".
+
+    Where there is a caption, what a `Reader` makes of it is added, the mean over its words.
+    """
 
     offsets: Tensor
 
-    def __init__(self, layout: TableLayout, width: int, generator: torch.Generator) -> None:
+    def __init__(self, layout: ImageLayout, width: int, generator: torch.Generator) -> None:
         super().__init__()
-        starts = torch.tensor([1, *layout.cardinalities]).cumsum(0)
+        sizes = layout.labels.cardinalities
+        starts = torch.tensor([1, *sizes]).cumsum(0)
+        self.labels = len(sizes)
         self.register_buffer("offsets", starts[:-1], persistent=False)
         self.weight = nn.Parameter(torch.randn((int(starts[-1]), width), generator=generator))
+        words = layout.cardinalities[len(sizes) :]
+        self.reader = Reader(words[0], len(words), width, generator) if words else None
 
     def forward(self, tokens: Tensor, told: Tensor | None = None) -> Tensor:
         """tokens: (B, D); told: (B,) bool, whose labels are told, None for all."""
-        rows = tokens + self.offsets
+        return self.read(tokens, told)[0]
+
+    def read(self, tokens: Tensor, told: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """As `forward`, and the words of the caption (B, T, E), where there is one."""
+        rows = tokens[:, : self.labels] + self.offsets
         if told is not None:
-            rows = rows * told[:, None]
+            rows, tokens = rows * told[:, None], tokens * told[:, None]
         found = nn.functional.embedding(rows, self.weight).sum(1)
-        return found if tokens.shape[1] else found + self.weight[0]
+        found = found if self.labels else found + self.weight[0]
+        if self.reader is None:
+            return found, None
+        words: Tensor = self.reader(tokens[:, self.labels :])
+        return found + words.mean(1), words

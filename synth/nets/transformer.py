@@ -17,11 +17,11 @@ Cache = list[tuple[Tensor, Tensor]]
 
 
 class Block(nn.Module):
-    """x + attention(norm(x)), then x + W2 gelu(W1 norm(x))."""
+    """x + attention(norm(x)), then x + W2 gelu(W1 norm(x)); causal: whether places look at those before them only."""
 
-    def __init__(self, width: int, dropout: float, generator: torch.Generator) -> None:
+    def __init__(self, width: int, dropout: float, generator: torch.Generator, *, causal: bool = True) -> None:
         super().__init__()
-        self.dropout, self.heads = dropout, parts(width, HEAD)
+        self.dropout, self.heads, self.causal = dropout, parts(width, HEAD), causal
         self.queries = Linear(width, 3 * width, 1.0, generator)
         self.seen = Linear(width, width, 0.3, generator)
         self.inner = Linear(width, 4 * width, 1.0, generator)
@@ -36,7 +36,7 @@ class Block(nn.Module):
         query, key, value = parts.permute(2, 0, 3, 1, 4).unbind(0)
         if past is not None:
             key, value = torch.cat([past[0], key], 2), torch.cat([past[1], value], 2)
-        found = F.scaled_dot_product_attention(query, key, value, is_causal=past is None)
+        found = F.scaled_dot_product_attention(query, key, value, is_causal=self.causal and past is None)
         x = x + dropped(self.seen(found.transpose(1, 2).reshape(B, T, W)), self.dropout, generator)
         inside = self.outer(F.gelu(self.inner(F.layer_norm(x, (W,)))))
         return x + dropped(inside, self.dropout, generator), (key, value)
@@ -63,23 +63,25 @@ class Transformer(nn.Module):
         self.exit = Linear(width, tokens, 0.5, generator)
 
     def forward(self, tokens: Tensor, first: Tensor, generator: torch.Generator | None) -> Tensor:
-        """tokens: (B, T), first: (B, W), the vector in the place before the first token. Returns (B, T, K).
+        """tokens: (B, T), first: (B, P, W), the vectors before the first token. Returns (B, T, K).
 
         generator: of the dropout while training, None otherwise
         """
-        x = torch.cat([first[:, None], F.embedding(tokens[:, :-1], self.embedding)], 1) + self.places[: tokens.shape[1]]
-        x = x.to(self.precision)
+        before, last = first[:, :-1], first[:, -1:]
+        x = torch.cat([last, F.embedding(tokens[:, :-1], self.embedding)], 1) + self.places[: tokens.shape[1]]
+        x = torch.cat([before, x], 1).to(self.precision)
         for block in self.blocks:
             x, _ = block(x, None, generator)
-        return self._logits(x)
+        return self._logits(x[:, before.shape[1] :])
 
     def step(self, x: Tensor, place: int, cache: Cache) -> Tensor:
-        """The logits (B, K) after a vector (B, W) at a place; `cache` holds what came before, and is added to."""
-        x = (x + self.places[place])[:, None].to(self.precision)
+        """The logits (B, K) after vectors (B, P, W), the last of them at a place of the tokens; one alone but for the
+        first place. `cache` holds what came before, and is added to."""
+        x = torch.cat([x[:, :-1], x[:, -1:] + self.places[place]], 1).to(self.precision)
         for i, block in enumerate(self.blocks):
             x, known = block(x, cache[i] if place else None, None)
             cache[i : i + 1] = [known]
-        return self._logits(x).squeeze(1)
+        return self._logits(x[:, -1])
 
     def _logits(self, x: Tensor) -> Tensor:
         return cast("Tensor", self.exit(F.layer_norm(x.float(), x.shape[-1:])))

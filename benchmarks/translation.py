@@ -1,0 +1,123 @@
+"""CycleGAN on real digits: scikit-learn's to MNIST's judged by a classifier, and digits to their edges by hidden pairs.
+
+`python -m benchmarks.translation --mnist FOLDER --minutes 8`
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+
+from benchmarks.digits import Digits, Levels, mnist, small
+from synth import Synthesizer
+from synth.codecs.image import to_levels
+from synth.console import stage
+from synth.picture_learning import learn
+from synth.picture_tools import transform
+from synth.storage import write_json
+
+log = logging.getLogger(__name__)
+FAMILY = "cyclegan"
+STEPS = 1500  # of each classifier
+SEEDS = 3  # classifiers of each kind
+NUDGE = 8  # standard deviation of the noise that is put on a translation before the way back, in levels
+
+
+def main(
+    mnist_folder: Annotated[
+        Path, typer.Option("--mnist", help="Folder of MNIST's test digits, the pair of idx.gz files")
+    ],
+    out: Annotated[Path, typer.Option(help="JSON file to write")] = Path("build/translation.json"),
+    minutes: Annotated[float, typer.Option(help="Bound on each training")] = 8.0,
+    threads: Annotated[int, typer.Option(help="Processor threads")] = 2,
+    task: Annotated[list[str] | None, typer.Option(help="writers or edges; both by default")] = None,
+    seed: int = 0,
+) -> None:
+    """Train on each task, judge, and write the figures."""
+    train, unseen = mnist(mnist_folder)
+    tasks = {"writers": _writers, "edges": _edges}
+    found: dict[str, Any] = {}
+    for name in task or list(tasks):
+        fit = {"seed": seed, "max_minutes": minutes, "threads": threads}
+        found[name] = tasks[name](train, unseen, fit)
+        typer.echo(f"{name}: {found[name]}")
+    write_json(out, found)
+
+
+def _writers(train: Digits, unseen: Digits, fit: dict[str, Any]) -> dict[str, float]:
+    """Accuracy on MNIST of classifiers that learn scikit-learn's labelled digits, as they are and translated."""
+    source = small()
+    model = _fitted(source.images, train.images, fit)
+    made = _translated(model, source.images, "a")
+    accuracies = {
+        name: float(np.mean([_accuracy(images, source.labels, unseen, seed) for seed in range(SEEDS)]))
+        for name, images in (("untranslated", source.images), ("translated", made))
+    }
+    ceiling = np.mean([_accuracy(train.images, train.labels, unseen, seed) for seed in range(SEEDS)])
+    return {**accuracies, "gain": accuracies["translated"] - accuracies["untranslated"], "real": float(ceiling)}
+
+
+def _edges(train: Digits, unseen: Digits, fit: dict[str, Any]) -> dict[str, float]:
+    """Digits of one half and edges of the other, unpaired; judged on unseen digits, whose edges are known."""
+    half = len(train.images) // 2
+    model = _fitted(edges(train.images[:half]), train.images[half:], fit)
+    outline = edges(unseen.images)
+    digits, lines = _translated(model, outline, "a"), _translated(model, unseen.images, "b")
+    back = _translated(model, lines, "a")
+    noise = np.random.default_rng(0).normal(0, NUDGE, lines.shape)
+    nudged = _translated(model, (lines + noise).round().clip(0, 255).astype(np.uint8), "a")
+    judge = learn(train.images, train.labels, 10, aid="affine", steps=STEPS)
+    return {
+        "digit_error": _error(digits, unseen.images),
+        "digit_error_floor": _error(np.roll(unseen.images, 1, 0), unseen.images),
+        "digit_error_of_edges": _error(outline, unseen.images),
+        "edge_error": _error(lines, outline),
+        "edge_error_floor": _error(np.roll(outline, 1, 0), outline),
+        "edge_error_of_digits": _error(unseen.images, outline),
+        "label_kept": judge.accuracy(digits, unseen.labels),
+        "label_of_edges": judge.accuracy(outline, unseen.labels),
+        "label_of_real": judge.accuracy(unseen.images, unseen.labels),
+        "cycle_error": _error(back, unseen.images),
+        "cycle_error_nudged": _error(nudged, unseen.images),
+    }
+
+
+def edges(images: Levels) -> Levels:
+    """Magnitude of the Sobel gradient, scaled to 0 .. 255."""
+    x = np.pad(images.astype(np.float64), ((0, 0), (0, 0), (1, 1), (1, 1)))
+    rows = x[:, :, :-2] + 2 * x[:, :, 1:-1] + x[:, :, 2:]
+    columns = x[:, :, :, :-2] + 2 * x[:, :, :, 1:-1] + x[:, :, :, 2:]
+    across = rows[:, :, :, 2:] - rows[:, :, :, :-2]
+    down = columns[:, :, 2:] - columns[:, :, :-2]
+    return np.asarray((np.hypot(across, down) / 4).clip(0, 255).round(), dtype=np.uint8)
+
+
+def _fitted(a: Levels, b: Levels, fit: dict[str, Any]) -> Synthesizer:
+    """A translator between pictures of the domains `a` and `b`, of which there are equally many in a batch."""
+    count = max(len(a), len(b))
+    images = np.concatenate([np.resize(a, (count, *a.shape[1:])), np.resize(b, (count, *b.shape[1:]))])
+    rows = Digits(images, np.zeros(len(images), np.int64)).table(domain=["a"] * count + ["b"] * count)
+    return Synthesizer(FAMILY, **fit).fit(rows, target="domain")
+
+
+def _translated(model: Synthesizer, images: Levels, source: str) -> Levels:
+    rows = Digits(images, np.zeros(len(images), np.int64)).table(domain=[source] * len(images))
+    return to_levels(transform(model, rows).column("image"), model.schema_["image"])
+
+
+def _accuracy(images: Levels, labels: NDArray[np.int64], unseen: Digits, seed: int) -> float:
+    return learn(images, labels, 10, aid="affine", steps=STEPS, seed=seed).accuracy(unseen.images, unseen.labels)
+
+
+def _error(made: Levels, real: Levels) -> float:
+    """Mean absolute difference in levels."""
+    return float(np.abs(made.astype(np.float64) - real).mean())
+
+
+if __name__ == "__main__":
+    stage(main)
