@@ -1,5 +1,5 @@
-"""What the autoencoder of pictures is good for beside drawing, each beside what people use instead: denoising, anomalies
-and compression of unseen digits.
+"""What the autoencoder of pictures is good for beside drawing, each beside what people use instead: denoising,
+anomalies and compression of unseen digits.
 
 `python -m benchmarks.autoencoder --mnist FOLDER --minutes 4`
 """
@@ -15,7 +15,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from benchmarks.digits import Digits, Levels, mnist, psnr
+from benchmarks.digits import FOLDER, Digits, Levels, mnist, psnr
 from synth import Synthesizer
 from synth.codecs.image import to_levels
 from synth.compression import compress, decompress
@@ -26,13 +26,11 @@ from synth.storage import write_json
 log = logging.getLogger(__name__)
 FAMILY = "image_vae"
 SIGMA = 0.3  # of the noise, of values from 0 to 1
-PCA, NEIGHBOURS = 40, 5
+COMPONENTS, NEIGHBOURS = 40, 5
 
 
 def main(
-    mnist_folder: Annotated[
-        Path, typer.Option("--mnist", help="Folder of MNIST's test digits, the pair of idx.gz files")
-    ],
+    mnist_folder: Annotated[Path, typer.Option("--mnist", help=FOLDER)],
     out: Annotated[Path, typer.Option(help="JSON file to write")] = Path("build/autoencoder.json"),
     minutes: Annotated[float, typer.Option(help="Bound on the training for denoising and compression")] = 6.0,
     anomaly_minutes: Annotated[float, typer.Option(help="Bound on each of the ten trainings for anomalies")] = 1.0,
@@ -69,13 +67,12 @@ def _denoising(model: Synthesizer, unseen: Digits) -> dict[str, float]:
     from skimage.restoration import denoise_nl_means
 
     real = unseen.images
-    noisy = real + np.random.default_rng(0).normal(0, 255 * SIGMA, real.shape)
-    noisy = noisy.round().clip(0, 255).astype(np.uint8)
+    noise = np.random.default_rng(0).normal(0, 255 * SIGMA, real.shape)
+    noisy = (real + noise).round().clip(0, 255).astype(np.uint8)
     rows = Digits(noisy, unseen.labels).table().select(["image"])
-    made = {
-        how: to_levels(transform(model, rows, how).column("image"), model.schema_["image"])
-        for how in ("denoise", "reconstruct")
-    }
+    made = {}
+    for how in ("denoise", "reconstruct"):
+        made[how] = to_levels(transform(model, rows, how).column("image"), model.schema_["image"])
     figures = {"noisy": psnr(noisy, real), **{how: psnr(levels, real) for how, levels in made.items()}}
     for size in (3, 5):
         figures[f"median_{size}"] = psnr(median_filter(noisy, size=(1, 1, size, size)), real)
@@ -111,7 +108,7 @@ def _compression(model: Synthesizer, unseen: Digits) -> dict[str, Any]:
 
 def _anomalies(train: Digits, unseen: Digits, digit: int, minutes: float, threads: int, seed: int) -> dict[str, float]:
     """AUROC of telling a digit that was held out of the training among the unseen ones."""
-    from sklearn.decomposition import PCA as Components
+    from sklearn.decomposition import PCA
     from sklearn.ensemble import IsolationForest
     from sklearn.metrics import roc_auc_score
     from sklearn.neighbors import NearestNeighbors
@@ -121,7 +118,7 @@ def _anomalies(train: Digits, unseen: Digits, digit: int, minutes: float, thread
     model = _fitted(known, minutes, threads, seed)
     scores = {FAMILY: anomaly_scores(model, unseen.table().select(["image"]))}
     real, asked = (_flat(digits.images) for digits in (known, unseen))
-    components = Components(PCA, random_state=seed).fit(real)
+    components = PCA(COMPONENTS, random_state=seed).fit(real)
     back = components.inverse_transform(components.transform(asked))
     scores["pca"] = ((back - asked) ** 2).sum(1)
     near = NearestNeighbors(n_neighbors=NEIGHBOURS).fit(real)

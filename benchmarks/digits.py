@@ -15,6 +15,7 @@ from synth.codecs.image import from_levels
 from synth.errors import InputError
 
 SIDE, LEARNT = 28, 8000
+FOLDER = "Folder of MNIST's test digits, the pair of idx.gz files"
 Levels = NDArray[np.uint8]
 Labels = NDArray[np.int64]
 
@@ -43,9 +44,9 @@ def mnist(folder: Path) -> tuple[Digits, Digits]:
     if missing:
         raise InputError(f"--mnist {folder}: {missing[0].name} is not there")
     images, labels = (np.frombuffer(gzip.decompress(file.read_bytes()), np.uint8) for file in files)
-    images, labels = images[16:].reshape(-1, 1, SIDE, SIDE), labels[8:].astype(np.int64)
-    order = np.random.default_rng(0).permutation(len(images))
-    whole = Digits(images[order], labels[order])
+    pictures = images[16:].reshape(-1, 1, SIDE, SIDE)
+    order = np.random.default_rng(0).permutation(len(pictures))
+    whole = Digits(pictures[order], labels[8:].astype(np.int64)[order])
     return whole.take(slice(LEARNT)), whole.take(slice(LEARNT, None))
 
 

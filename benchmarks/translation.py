@@ -13,7 +13,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from benchmarks.digits import Digits, Levels, mnist, small
+from benchmarks.digits import FOLDER, Digits, Levels, mnist, small
 from synth import Synthesizer
 from synth.codecs.image import to_levels
 from synth.console import stage
@@ -29,9 +29,7 @@ NUDGE = 8  # standard deviation of the noise that is put on a translation before
 
 
 def main(
-    mnist_folder: Annotated[
-        Path, typer.Option("--mnist", help="Folder of MNIST's test digits, the pair of idx.gz files")
-    ],
+    mnist_folder: Annotated[Path, typer.Option("--mnist", help=FOLDER)],
     out: Annotated[Path, typer.Option(help="JSON file to write")] = Path("build/translation.json"),
     minutes: Annotated[float, typer.Option(help="Bound on each training")] = 8.0,
     threads: Annotated[int, typer.Option(help="Processor threads")] = 2,

@@ -34,6 +34,7 @@ class Request:
     facts: the conditions in words, for the samples' metadata
     ranges: floating column -> its range, to which what rounding put beside an end is set
     pictures: whether rows hold some
+    captions: (M, T) words of captions, which rows take in turn
     """
 
     spans: Mapping[int, Spans]
@@ -42,14 +43,16 @@ class Request:
     facts: Mapping[str, str]
     ranges: Mapping[str, Between]
     pictures: bool = False
+    captions: NDArray[np.int64] | None = None
 
     @classmethod
     def make(cls, codec: AnyCodec, where: Mapping[str, Any], balance: str | None) -> Request:
         """Check column names and values; ConfigError says what is there instead."""
         wanted = {name: asked(name, value) for name, value in where.items()}
+        facts = {"where": "; ".join(f"{name}: {value}" for name, value in wanted.items())} if wanted else {}
+        captions = _captions(codec, wanted)
         spans = _spans(codec, wanted)
         columns = len(codec.layout.columns)
-        facts = {"where": "; ".join(f"{name}: {value}" for name, value in wanted.items())} if wanted else {}
         numbers = {
             c.name for c in codec.schema.columns if c.kind == "number" and c.dtype in ("float", "double", "halffloat")
         }
@@ -57,7 +60,7 @@ class Request:
         found = {name: as_range(value) for name, value in wanted.items() if name in numbers}
         ranges = {name: value for name, value in found.items() if value is not None}
         if balance is None:
-            return cls(spans, None, columns, facts, ranges, pictures)
+            return cls(spans, None, columns, facts, ranges, pictures, captions)
         place = codec.place(balance)
         if isinstance(codec, RuledCodec) and balance not in codec.plain:
             raise ConfigError(f"balance: {balance!r} is learnt together with other columns of a rule; balance another")
@@ -66,7 +69,7 @@ class Request:
         if place in spans:
             raise ConfigError(f"balance: {balance!r} has a condition already; drop one of the two")
         tokens = np.flatnonzero(codec.valued(place) & (codec.layout.columns[place].frequency > 0))
-        return cls(spans, (place, tokens), columns, {**facts, "balance": balance}, ranges, pictures)
+        return cls(spans, (place, tokens), columns, {**facts, "balance": balance}, ranges, pictures, captions)
 
     @property
     def block(self) -> int:
@@ -88,13 +91,16 @@ class Request:
 
     def condition(self, rows: range) -> Condition | None:
         """What the rows of these global numbers keep; None where there is nothing."""
-        if not self.spans and self.balanced is None:
+        if not self.spans and self.balanced is None and self.captions is None:
             return None
-        tokens = None
-        if self.balanced is not None:
-            place, values = self.balanced
+        tokens, numbers = None, np.arange(rows.start, rows.stop)
+        if self.balanced is not None or self.captions is not None:
             tokens = np.full((len(rows), self.columns), -1, dtype=np.int64)
-            tokens[:, place] = values[np.arange(rows.start, rows.stop) % len(values)]
+        if tokens is not None and self.balanced is not None:
+            place, values = self.balanced
+            tokens[:, place] = values[numbers % len(values)]
+        if tokens is not None and self.captions is not None:
+            tokens[:, -self.captions.shape[1] :] = self.captions[numbers % len(self.captions)]
         return Condition(spans=self.spans, tokens=tokens)
 
 
@@ -102,19 +108,19 @@ def _spans(codec: AnyCodec, wanted: Mapping[str, Asked]) -> dict[int, Spans]:
     """Modelled column -> its spans, of several columns in one combination those that all of them allow."""
     found: dict[int, Spans] = {}
     for name, value in wanted.items():
-        for place, spans in _restricted(codec, name, value).items():
-            before = found.get(place, spans)
-            both = np.maximum(spans[:, 0], before[:, 0]), np.minimum(spans[:, 1], before[:, 1])
-            found[place] = np.column_stack(both)
-            if not (both[0] <= both[1]).any():
-                raise ConfigError(f"where: {name!r}: {value} does not stand together with the other conditions")
+        place, spans = codec.place(name), codec.spans(name, value)
+        before = found.get(place, spans)
+        found[place] = np.column_stack([np.maximum(spans[:, 0], before[:, 0]), np.minimum(spans[:, 1], before[:, 1])])
+        if not (found[place][:, 0] <= found[place][:, 1]).any():
+            raise ConfigError(f"where: {name!r}: {value} does not stand together with the other conditions")
     return found
 
 
-def _restricted(codec: AnyCodec, name: str, value: Asked) -> dict[int, Spans]:
-    if isinstance(codec, ImageCodec):
-        return codec.restricted(name, value)
-    return {codec.place(name): codec.spans(name, value)}
+def _captions(codec: AnyCodec, wanted: dict[str, Asked]) -> NDArray[np.int64] | None:
+    """(M, T) words of the captions that are asked for, taken out of `wanted`; None where there are none."""
+    if not isinstance(codec, ImageCodec) or codec.caption is None or codec.caption.column.name not in wanted:
+        return None
+    return codec.caption.asked(wanted.pop(codec.caption.column.name))
 
 
 def as_range(value: Asked) -> Between | None:

@@ -13,7 +13,6 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from synth.codecs.columns import flat
-from synth.codecs.table import Spans
 from synth.conditions import Asked, Between
 from synth.errors import ConfigError, InputError
 from synth.layout import ColumnLayout
@@ -98,23 +97,19 @@ class CaptionCodec:
             captions = [caption or "" for caption in captions]
         return pa.array(captions, pa.string()).cast(self.dtype)
 
-    def spans(self, asked: Asked) -> list[Spans]:
-        """(K, 2) of each place, see `Condition`: every word but the one there is excluded."""
-        name = self.column.name
-        if isinstance(asked, Between) or len(asked.values) != 1 or not isinstance(asked.values[0], str):
-            raise ConfigError(f"where: {name!r}: one caption can be asked for at a time")
-        words = self.tokenizer.encode(asked.values[0], add_special_tokens=False).ids
-        if len(words) >= self.length:
-            raise ConfigError(
-                f"where: {name!r}: {len(words)} words and pieces of words; captions of at most {self.length - 1} were "
-                "learnt"
-            )
-        found = []
-        for word in [*words, *[END] * (self.length - len(words))]:
-            allowed = np.tile([1.0, 0.0], (self.tokenizer.get_vocab_size(), 1))
-            allowed[word] = [0.0, 1.0]
-            found.append(allowed)
-        return found
+    def asked(self, asked: Asked) -> NDArray[np.int64]:
+        """(M, T) words of the captions that are asked for; ConfigError for one that is no text, or too long."""
+        name, texts = self.column.name, () if isinstance(asked, Between) else asked.values
+        if not texts or not all(isinstance(text, str) for text in texts):
+            raise ConfigError(f"where: {name!r}: expected a caption or a list of captions, found {asked}")
+        encoded = self.tokenizer.encode_batch(list(texts), add_special_tokens=False)
+        for text, one in zip(texts, encoded, strict=True):
+            if len(one.ids) >= self.length:
+                raise ConfigError(
+                    f"where: {name!r}: {text!r} has {len(one.ids)} words and pieces of words; captions of at most "
+                    f"{self.length - 1} were learnt"
+                )
+        return self.encode(pa.chunked_array([pa.array(texts, pa.string())]))
 
     def state(self) -> dict[str, Any]:
         """As JSON."""

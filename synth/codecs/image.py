@@ -144,13 +144,6 @@ class ImageCodec:
             raise ConfigError(f"column {name!r} holds captions, which are no labels")
         return self.labels.place(name)
 
-    def restricted(self, name: str, asked: Asked) -> dict[int, Spans]:
-        """Column of the layout -> its spans where the one called so is as asked: of a caption one for each word."""
-        if self.caption is None or name != self.caption.column.name:
-            return {self.place(name): self.spans(name, asked)}
-        first = len(self.labels.layout.columns)
-        return {first + i: spans for i, spans in enumerate(self.caption.spans(asked))}
-
     def spans(self, name: str, asked: Asked) -> Spans:
         """As `TableCodec.spans`."""
         return self.labels.spans(name, asked)

@@ -248,7 +248,7 @@ class ImageModel(GenerativeModel):
         """Draw n rows: {"tokens": (n, D) int64, "images": (n, C, H, W) uint8}."""
         tokens = self.labels.draw(n, generator, condition)
         if self.writer is not None:
-            words = self.writer.draw(self.addressed(tokens), tokens.shape[1], condition, generator)
+            words = self.writer.draw(self.addressed(tokens), condition, generator)
             tokens = torch.cat([tokens, words], 1)
         parts = [levels(self.pictures(part, generator)) for part in torch.split(tokens, DRAWN)]
         empty = torch.zeros((0, *self.shape), dtype=torch.uint8, device=tokens.device)

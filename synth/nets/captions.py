@@ -51,21 +51,23 @@ class Writer(nn.Module):
         logits = self.transformer(words, known[:, None], None)
         return F.cross_entropy(logits.flatten(0, 1), words.flatten())
 
-    def draw(self, known: Tensor, first: int, condition: Condition | None, generator: torch.Generator) -> Tensor:
-        """(n, T) words given (n, W); first: which column of the condition is the first word."""
+    def draw(self, known: Tensor, condition: Condition | None, generator: torch.Generator) -> Tensor:
+        """(n, T) words given (n, W); those of a condition, in its last columns, as they are asked for."""
+        asked = torch.full((len(known), self.length), -1)
+        if condition is not None and condition.tokens is not None:
+            asked = torch.from_numpy(condition.tokens[:, -self.length :])
+        asked = asked.to(known.device)
+        if (asked >= 0).all():
+            return asked
         uniforms = rand((self.length, len(known)), generator, known.device)
         cache: Cache = []
         x, written = known[:, None], []
         ended = torch.zeros(len(known), dtype=torch.bool, device=known.device)
         for place in range(self.length):
             logits = self.transformer.step(x, place, cache)
-            if condition is not None and first + place in condition.spans:
-                low, high = torch.from_numpy(condition.spans[first + place]).to(known.device).T
-                logits = logits.masked_fill(low > high, -torch.inf)
-            else:
-                logits = logits.masked_fill(~self.used, -torch.inf)
-                logits[ended, 1:] = -torch.inf
-            written.append(draw(logits, uniforms[place]))
+            logits = logits.masked_fill(~self.used, -torch.inf)
+            logits[ended, 1:] = -torch.inf
+            written.append(torch.where(asked[:, place] >= 0, asked[:, place], draw(logits, uniforms[place])))
             ended = ended | (written[-1] == END)
             x = F.embedding(written[-1], self.transformer.embedding)[:, None]
         return torch.stack(written, 1)
