@@ -1,8 +1,8 @@
 """Captions of handwritten digits by what is measured in them, and how far drawn pictures keep to theirs.
 
 A digit is small or large (as it was put on the canvas), thin or thick, and leans to the left, is upright or leans to
-the right; which of it a caption says is chosen at random. Some combinations are held out of the training. A scene has two
-digits beside each other.
+the right; which of it a caption says is chosen at random. Some combinations are held out of the training. A scene has
+two digits beside each other.
 """
 
 from __future__ import annotations
@@ -58,12 +58,12 @@ def measured(images: Levels) -> tuple[Floats, Floats]:
     weights, slants = [], []
     for image in images[:, 0]:
         x = zoom(image / 255.0, 4, order=1)
-        ink = np.asarray(x > 0.5)
+        ink: NDArray[np.bool_] = np.asarray(x, dtype=np.float64) > 0.5
         if ink.sum() < 10:
             weights.append(0.0)
             slants.append(0.0)
             continue
-        border = ink & ~binary_erosion(ink)
+        border = ink & ~np.asarray(binary_erosion(ink), dtype=bool)
         high = np.ptp(np.flatnonzero(ink.any(1))) + 1
         weights.append(2 * ink.sum() / max(border.sum(), 1) / high)
         rows, columns = np.nonzero(ink)

@@ -22,7 +22,7 @@ from synth.training import stream_generator
 
 Aid = Literal["nothing", "affine", "elastic", "rand_augment", "mixup"]
 AUGMENTS: dict[str, Augment] = {"affine": affine, "elastic": elastic, "rand_augment": rand_augment}
-WIDTHS = (32, 64, 96)
+WIDTHS = (16, 32, 64)
 BATCH, LEARNING_RATE, WEIGHT_DECAY, WARMUP = 64, 2e-3, 0.05, 20
 MIXED = 0.2  # of mixup's beta distribution
 POOL = 3  # pictures of the pool in a batch for each with a label
@@ -70,7 +70,7 @@ def learn(
     share: (N,) how often each picture is drawn, all alike by default
     """
     generator = torch.Generator().manual_seed(seed)
-    net = Classifier(images.shape[1], WIDTHS, classes, torch.float32, generator)
+    net = Classifier(images.shape[1], WIDTHS, classes, torch.bfloat16, generator)
     optimiser = torch.optim.AdamW(net.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     average = [parameter.detach().clone() for parameter in net.parameters()]
     known, told = torch.from_numpy(np.ascontiguousarray(images)), torch.from_numpy(labels.astype(np.int64))
