@@ -57,8 +57,8 @@ def measured(images: Levels) -> tuple[Floats, Floats]:
     """(N,) width of the strokes as a share of the digit's height, and (N,) slant, as horizontal per vertical."""
     weights, slants = [], []
     for image in images[:, 0]:
-        x = zoom(image / 255.0, 4, order=1)
-        ink: NDArray[np.bool_] = np.asarray(x, dtype=np.float64) > 0.5
+        x: Floats = np.asarray(zoom(image / 255.0, 4, order=1), dtype=np.float64)
+        ink = np.stack([row > 0.5 for row in x])
         if ink.sum() < 10:
             weights.append(0.0)
             slants.append(0.0)

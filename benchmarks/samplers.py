@@ -19,12 +19,12 @@ from benchmarks.digits import FOLDER, mnist
 from benchmarks.picture import LINES, REAL, Curve, curves, page
 from synth import Synthesizer
 from synth.console import stage
+from synth.devices import processor_threads
 from synth.evaluation.likeness import frechet, kernel
 from synth.evaluation.picture_features import features
 from synth.models import image_diffusion
 from synth.nets.samplers import SAMPLERS
 from synth.storage import write_json, write_text
-from synth.synthesizer import processor_threads
 
 log = logging.getLogger(__name__)
 EVALUATIONS = (4, 6, 8, 12, 16, 32, 64)

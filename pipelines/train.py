@@ -38,6 +38,7 @@ def main(
         max_minutes=settings.max_minutes,
         max_rows=settings.max_rows,
         threads=settings.threads,
+        pseudo_labels=settings.pseudo_labels,
         privacy=settings.privacy,
         **params.hyperparameters(settings),
     )

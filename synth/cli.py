@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from synth.schema import Schema
 
 log = logging.getLogger(__name__)
-OPTIONS = ("model", "seed", "device", "max_minutes", "max_rows", "threads")
+OPTIONS = ("model", "seed", "device", "max_minutes", "max_rows", "threads", "pseudo_labels")
 app = application("Learn a dataset, draw a synthetic one, prove what it is, release it.")
 
 Data = Annotated[str, typer.Argument(help="CSV, Parquet, a folder of Parquet parts, an fsspec or SQL URL")]
@@ -84,6 +84,9 @@ def fit(
     seed: Seed = 0,
     device: Device = "auto",
     threads: Annotated[int, typer.Option(min=1, help="Processor threads; more are quicker on large data")] = 1,
+    pseudo_labels: Annotated[
+        bool, typer.Option("--pseudo-labels", help="Give pictures whose target is null the label that is seen in them")
+    ] = False,
     epsilon: Annotated[float | None, typer.Option(help="Differential privacy of each row; needs --delta")] = None,
     delta: Annotated[float | None, typer.Option(help="Chance with which it may fail, at most 1 / rows")] = None,
     domains: Annotated[
@@ -104,6 +107,7 @@ def fit(
         max_rows=max_rows,
         threads=threads,
         privacy=_privacy(epsilon, delta),
+        pseudo_labels=pseudo_labels,
         **config,
     )
     check_replaceable(out, *FILES)

@@ -23,11 +23,12 @@ from numpy.typing import NDArray
 
 from synth.codecs.image import ImageCodec, from_levels
 from synth.codecs.table import restore
+from synth.devices import processor_threads
 from synth.errors import ConfigError, FormatError, InputError
 from synth.models.base import LEVELS
 from synth.models.image_vae import Model
 from synth.picture_tools import batch_of
-from synth.synthesizer import Synthesizer, processor_threads
+from synth.synthesizer import Synthesizer
 
 KEY = b"synth.compressed"  # of the metadata that says which model is needed
 REACH = 2**15  # steps that a code may lie from 0

@@ -107,7 +107,7 @@ class Dataset(Strict):
 class Run(Strict):
     """A (dataset, model) pair, with hyper-parameters of its own where wanted.
 
-    max_minutes, max_rows, device, threads, privacy: as of `Synthesizer`
+    max_minutes, max_rows, device, threads, privacy, pseudo_labels: as of `Synthesizer`
     """
 
     dataset: str
@@ -118,6 +118,7 @@ class Run(Strict):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int = Field(1, ge=1)
     privacy: Privacy | None = None
+    pseudo_labels: bool = False
 
 
 class Wish(Strict):

@@ -14,11 +14,12 @@ from torch import Tensor
 from synth import models
 from synth.codecs.image import ImageCodec
 from synth.codecs.table import restore
+from synth.devices import processor_threads
 from synth.errors import ConfigError
 from synth.frames import from_pandas
 from synth.models.base import ImageModel
 from synth.requests import IMAGE_BLOCK, Request
-from synth.synthesizer import Synthesizer, processor_threads
+from synth.synthesizer import Synthesizer
 
 if TYPE_CHECKING:
     import pandas as pd

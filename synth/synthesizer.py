@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +24,7 @@ from synth.codecs.table import restore
 from synth.constraints import Rule
 from synth.description import DESCRIPTION, FORMAT_VERSION, read_description
 from synth.detection import detect, detect_again
+from synth.devices import processor_threads, torch_device
 from synth.encoded import encode
 from synth.errors import ConfigError, FormatError, InputError, SynthError
 from synth.frames import from_pandas, to_pandas
@@ -60,6 +60,8 @@ class Synthesizer:
     max_rows: rows to learn from at most, drawn at random before anything is fitted
     privacy: the promise that is kept, a `Privacy` or its {epsilon, delta}; none by default. Everything that is learnt
         of the rows is then learnt with noise out of that budget, and the same seed does not give the same model
+    pseudo_labels: give pictures whose target is null the label that a classifier sees in them, see
+        `synth.pseudo_labels`
     threads: of the processor, for one training or one block of rows; more are quicker on large data, and may give
         other last bits
     config: the family's hyper-parameters by name; the rest keep their defaults
@@ -79,6 +81,7 @@ class Synthesizer:
         max_rows: int | None = None,
         threads: int = 1,
         privacy: Privacy | Mapping[str, Any] | None = None,
+        pseudo_labels: bool = False,
         **config: Any,
     ) -> None:
         self.model = model
@@ -88,6 +91,7 @@ class Synthesizer:
         self.max_rows = max_rows
         self.threads = threads
         self.privacy = privacy
+        self.pseudo_labels = pseudo_labels
         self.config = config
         self._promise = promise(model, privacy)
         self._settings = configure(model, config, private=self._promise is not None)
@@ -95,12 +99,14 @@ class Synthesizer:
             raise ConfigError(f"max_minutes: expected a positive number, found {max_minutes}")
         if max_rows is not None and max_rows < 1:
             raise ConfigError(f"max_rows: expected 1 or more, found {max_rows}")
+        if pseudo_labels and self._promise is not None:
+            raise ConfigError("pseudo_labels: it would look at rows past the privacy budget; leave it out")
         if threads < 1:
             raise ConfigError(f"threads: expected 1 or more, found {threads}")
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Constructor arguments by name."""
-        own = ("model", "seed", "device", "max_minutes", "max_rows", "threads", "privacy")
+        own = ("model", "seed", "device", "max_minutes", "max_rows", "threads", "privacy", "pseudo_labels")
         return {**{name: getattr(self, name) for name in own}, **self.config}
 
     def set_params(self, **params: Any) -> Synthesizer:
@@ -137,6 +143,8 @@ class Synthesizer:
         Raises InputError for data that cannot be learnt, TrainingError for a loss that turns non-finite.
         """
         table = self._learnt(data, bool(rules if schema is None else schema.rules))
+        if self.pseudo_labels:
+            table, schema = self._labelled(table, target, schema)
         if schema is None:
             least = 0 if self._promise else rare_values  # the ledger tells what is frequent
             schema = detect(table, target=target, rules=rules, domains=domains, rare_values=least)
@@ -219,6 +227,14 @@ class Synthesizer:
             log.warning("%s of %s rows are learnt from, drawn at random (%s)", f"{count:,}", f"{table.num_rows:,}", why)
         table = drawn(table, count, self.seed)
         return table.read() if ruled and isinstance(table, Stored) else table
+
+    def _labelled(self, table: AnyTable, target: str | None, schema: Schema | None) -> tuple[pa.Table, Schema | None]:
+        from synth.pseudo_labels import pseudo_labelled
+
+        whole = table.read() if isinstance(table, Stored) else table
+        with processor_threads(self.threads):
+            filled = pseudo_labelled(whole, target if schema is None else schema.target, seed=self.seed)
+        return filled, None if schema is None else detect_again(filled, schema)
 
     @property
     def epochs(self) -> int:
@@ -452,28 +468,6 @@ class Synthesizer:
         if not hasattr(self, "model_"):
             raise InputError("the synthesizer is not fitted; call fit(data) or load(path) first")
         return self
-
-
-@contextmanager
-def processor_threads(count: int) -> Iterator[None]:
-    """Let torch use `count` threads inside the block, and as many as before after it."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def torch_device(name: str) -> torch.device:
-    """The torch device called so; "auto" takes a GPU where there is one."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("device: 'cuda' was asked for and this machine has none; use 'cpu' or 'auto'")
-    if name not in ("cpu", "cuda"):
-        raise ConfigError(f"device: expected auto, cpu or cuda, found {name!r}")
-    return torch.device(name)
 
 
 def _timeless(history: training.History) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
+from pydantic import Field
 from torch import Tensor, nn
 
 from synth.layout import ImageLayout
@@ -18,7 +19,13 @@ from synth.nets.styles import normalised
 
 
 class Config(AdversarialConfig):
-    """Hyper-parameters of the adversarial family of pictures: those of all such, see `AdversarialConfig`."""
+    """Hyper-parameters of the adversarial family of pictures, beside those of all such, see `AdversarialConfig`.
+
+    truncation: deviation of the noise while drawing, 1 as it was learnt; less gives labels that are kept better, and
+        fewer kinds
+    """
+
+    truncation: float = Field(0.95, gt=0, le=1)
 
 
 class Generator(nn.Module):
@@ -28,7 +35,7 @@ class Generator(nn.Module):
         super().__init__()
         width = config.widths[-1]
         known = 2 * width
-        self.grid = fold.grid
+        self.grid, self.truncation = fold.grid, config.truncation
         self.label = LabelVector(layout, config.noise, generator)
         self.inner = Linear(2 * config.noise, known, 1.0, generator)
         self.known = Linear(known, known, 1.4, generator)
@@ -37,6 +44,7 @@ class Generator(nn.Module):
 
     def forward(self, noise: Tensor, tokens: Tensor, _: torch.Generator) -> Tensor:
         """noise: (B, Z), tokens: (B, D)."""
+        noise = noise if self.training else self.truncation * noise
         both = torch.cat([noise, normalised(self.label(tokens))], 1)
         known = F.silu(self.known(F.silu(self.inner(both))))
         picture: Tensor = self.up(self.entry(known).view(len(noise), -1, *self.grid), known)

@@ -25,7 +25,7 @@ from synth.nets.draws import rand, randn
 from synth.nets.labels import LabelVector, guided
 from synth.nets.pyramids import Down, Fold, Up
 
-LEAST_SCALE = -6.0  # logarithm of a logistic's scale, of values from -1 to 1
+LEAST_SCALE = -4.0  # logarithm of a logistic's scale, of values from -1 to 1
 
 
 class Config(ImageConfig):
@@ -91,7 +91,7 @@ class Decoder(nn.Module):
         """code: (B, Z), tokens: (B, D)."""
         known = F.silu(self.code(code) + self.label(tokens))
         location, scale = self.up(self.entry(code).view(len(code), -1, *self.grid), known).chunk(2, 1)
-        return location.tanh(), (scale - 2).clamp_min(LEAST_SCALE)
+        return location, (scale - 2).clamp_min(LEAST_SCALE)  # a location beyond an end makes that level certain
 
 
 class Prior(nn.Module):
@@ -162,7 +162,7 @@ class Model(ImageModel):
 
     def _prior_loss(self, code: Tensor, tokens: Tensor, generator: torch.Generator) -> Tensor:
         code = (code - self.centre) / self.spread
-        time = torch.special.expit(randn((len(code),), generator, code.device))
+        time = (rand((1,), generator, code.device) + torch.arange(len(code), device=code.device) / max(len(code), 1)) % 1
         noise = randn(code.shape, generator, code.device)
         told = rand((len(code),), generator, code.device) >= self.config.untold
         velocity: Tensor = self.prior(torch.lerp(code, noise, time[:, None]), time, tokens, told)
@@ -170,8 +170,7 @@ class Model(ImageModel):
 
     def pictures(self, tokens: Tensor, generator: torch.Generator) -> Tensor:
         """(n, C, H, W): the locations that drawn codes are decoded to."""
-        location, _ = self.decoder(self.codes(tokens, generator), tokens)
-        return cast("Tensor", location)
+        return self._shown(self.codes(tokens, generator), tokens)
 
     def codes(self, tokens: Tensor, generator: torch.Generator) -> Tensor:
         """(n, Z) codes of pictures with labels (n, D), down the flow by the two-step Adams-Bashforth method."""
@@ -202,7 +201,11 @@ class Model(ImageModel):
         x, tokens = scaled(batch["images"]), torch.where(wanted >= 0, wanted, batch["tokens"])
         code: Tensor = self.encoder(x)[0]
         code = self._climbed(code, x, tokens) if how == "denoise" else code
-        return {"images": levels(self.decoder(code, tokens)[0]), "tokens": tokens}
+        return {"images": levels(self._shown(code, tokens)), "tokens": tokens}
+
+    def _shown(self, code: Tensor, tokens: Tensor) -> Tensor:
+        """(B, C, H, W) from -1 to 1, decoded."""
+        return cast("Tensor", self.decoder(code, tokens)[0].clamp(-1, 1))
 
     def _climbed(self, code: Tensor, x: Tensor, tokens: Tensor) -> Tensor:
         """Codes (B, Z) of greater posterior density under Gaussian noise of the size that is left."""
@@ -210,9 +213,9 @@ class Model(ImageModel):
         with torch.enable_grad():
             code = code.clone().requires_grad_(True)
             optimiser = torch.optim.Adam([code], lr=0.05)
-            power = (self.decoder(code, tokens)[0] - x).detach().square().mean((1, 2, 3)).clamp_min(1e-4)
+            power = (self._shown(code, tokens) - x).detach().square().mean((1, 2, 3)).clamp_min(1e-4)
             for _ in range(self.config.climb):
-                apart = (self.decoder(code, tokens)[0] - x).square().sum((1, 2, 3)) / power
+                apart = (self._shown(code, tokens) - x).square().sum((1, 2, 3)) / power
                 held = ((code - first) / self.spread).square().sum(1)
                 (code.grad,) = torch.autograd.grad((apart + held).sum() / 2, code)
                 optimiser.step()
