@@ -22,7 +22,7 @@ from synth.codecs.image import from_levels, to_levels
 from synth.console import stage
 from synth.description import read_fitted
 from synth.errors import InputError
-from synth.models import available
+from synth.models import available, family
 from synth.storage import read_json, read_parquet, remove, write_json, write_parquet, write_text
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ def main(
         raise InputError(f"--bench {bench}: image_scores.py is not there; the scorers are not part of the project")
     train = _train(scorer, mnist, work)
     cells = []
-    for system in systems or available("image"):
+    for system in systems or [name for name in available("image") if family(name).Model.draws]:
         name = f"{system.replace(':', '_').replace('/', '_')}-{minutes:g}m-{rows}-{seed}"
         kept = work / "cells" / f"{name}.json"
         if not kept.is_file():
@@ -87,14 +87,14 @@ def _cell(
     seed: int,
     work: Path,
 ) -> dict[str, Any]:
-    family, config = settings(system)
+    name_of, config = settings(system)
     model, samples, drawn = (work / kind / name for kind in ("models", "samples", "drawn"))
     logs = work / "logs"
     changed = [part for key, value in config.items() for part in ("--set", f"{key}={value}")]
     try:
         if not (model / "model.safetensors").is_file():
             model.parent.mkdir(parents=True, exist_ok=True)
-            fit = ["fit", str(train), "--out", str(model), "--model", family, "--target", "label"]
+            fit = ["fit", str(train), "--out", str(model), "--model", name_of, "--target", "label"]
             more = ["--max-minutes", str(minutes), "--threads", str(threads), "--seed", str(seed), *changed]
             cost = spend([sys.executable, "-m", COMMAND, *fit, *more], logs / f"fit-{name}.log")
             write_json(logs / f"fit-{name}.json", {"fit_s": cost.seconds, "fit_cpu_s": cost.cpu_seconds})

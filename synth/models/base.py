@@ -84,6 +84,7 @@ class GenerativeModel(Grown, ABC):
     value lies, 0 to 1 (0.5 where the token is one single value). Places may be missing; a family that does not model
     them ignores them, and the codec then draws them uniformly.
 
+    draws: whether it draws rows out of nothing; one that does not changes those that it is given
     conditional: whether `sample` keeps a condition
     places: whether the family models places; one that does not is trained without
     private: how it can keep a privacy budget: by noise on the gradients of `losses`, or by noise on what it measures
@@ -92,6 +93,7 @@ class GenerativeModel(Grown, ABC):
     """
 
     modalities: ClassVar[tuple[str, ...]] = ("table",)
+    draws: ClassVar[bool] = True
     conditional: ClassVar[bool] = False
     places: ClassVar[bool] = True
     private: ClassVar[Literal["gradients", "measurements"] | None] = None
@@ -185,11 +187,9 @@ class ImageModel(GenerativeModel):
     as the training rows have them together, pictures given their labels. The last columns may be the words of a caption
     (`ImageLayout.caption`), which are drawn one after the other given the labels.
 
-    draws: whether it makes pictures out of nothing; one that does not changes those that it is given
     transforms: what it can do to given pictures, see `transform`
     """
 
-    draws: ClassVar[bool] = True
     transforms: ClassVar[tuple[str, ...]] = ()
     modalities = ("image",)
     conditional = True

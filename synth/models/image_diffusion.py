@@ -19,7 +19,7 @@ from torch import Tensor
 from synth.layout import ImageLayout
 from synth.models.base import Batch, ImageConfig, ImageModel, scaled
 from synth.nets.dense import Linear
-from synth.nets.draws import rand, randn
+from synth.nets.draws import even, rand, randn
 from synth.nets.labels import LabelVector, guided
 from synth.nets.pyramids import Fold
 from synth.nets.samplers import SAMPLERS, Process, times
@@ -80,7 +80,7 @@ class Model(ImageModel):
     def velocity_loss(self, x: Tensor, tokens: Tensor, generator: torch.Generator) -> Tensor:
         """Of what is noised, x (B, C, H, W), with labels (B, D)."""
         B, device = len(x), x.device
-        time = (rand((1,), generator, device) + torch.arange(B, device=device) / B) % 1  # spread evenly over the rows
+        time = even(B, generator, device)
         noise = randn(x.shape, generator, device)
         told = rand((B,), generator, device) >= self.config.untold
         at = time[:, None, None, None]

@@ -21,7 +21,7 @@ from synth.layout import ImageLayout
 from synth.models.base import LEVELS, Batch, ImageConfig, ImageModel, levels, scaled
 from synth.nets.denoiser import Denoiser
 from synth.nets.dense import Linear
-from synth.nets.draws import rand, randn
+from synth.nets.draws import even, rand, randn
 from synth.nets.labels import LabelVector, guided
 from synth.nets.pyramids import Down, Fold, Up
 
@@ -45,18 +45,18 @@ class Config(ImageConfig):
     learning_rate: float = Field(1e-3, gt=0)
     gradient_clip: float = Field(1e4, gt=0)
     ema_decay: float = Field(0.999, ge=0, lt=1)
-    latents: int = Field(48, ge=1)
-    divergence: float = Field(1.0, ge=0)
+    latents: int = Field(64, ge=1)
+    divergence: float = Field(0.2, ge=0)
     patch: int = Field(2, ge=1)
     widths: tuple[int, ...] = (64, 128)
     blocks: int = Field(1, ge=1)
     noisy: float = Field(0.2, ge=0, le=1)
     noise: float = Field(1.0, ge=0)
     climb: int = Field(30, ge=0)
-    prior_width: int = Field(384, ge=1)
+    prior_width: int = Field(512, ge=1)
     prior_blocks: int = Field(4, ge=1)
-    steps: int = Field(25, ge=1)
-    guidance: float = Field(1.3, ge=0)
+    steps: int = Field(8, ge=1)
+    guidance: float = Field(1.6, ge=0)
     untold: float = Field(0.1, ge=0, le=1)
 
 
@@ -162,7 +162,7 @@ class Model(ImageModel):
 
     def _prior_loss(self, code: Tensor, tokens: Tensor, generator: torch.Generator) -> Tensor:
         code = (code - self.centre) / self.spread
-        time = (rand((1,), generator, code.device) + torch.arange(len(code), device=code.device) / max(len(code), 1)) % 1
+        time = even(len(code), generator, code.device)
         noise = randn(code.shape, generator, code.device)
         told = rand((len(code),), generator, code.device) >= self.config.untold
         velocity: Tensor = self.prior(torch.lerp(code, noise, time[:, None]), time, tokens, told)

@@ -85,7 +85,7 @@ def _sharpness(x: Tensor, strength: Tensor) -> Tensor:
 
 def _posterised(x: Tensor, strength: Tensor) -> Tensor:
     steps = _each(2 ** (2 + 2 * strength.abs()))
-    return ((x + 1) / 2 * steps).round() / steps * 2 - 1
+    return (((x + 1) / 2 * steps).round() / steps * 2 - 1).clamp(-1, 1)
 
 
 def _solarised(x: Tensor, strength: Tensor) -> Tensor:

@@ -16,3 +16,8 @@ def rand(shape: Sequence[int], generator: torch.Generator, device: torch.device)
 def randn(shape: Sequence[int], generator: torch.Generator, device: torch.device) -> Tensor:
     """Standard normal float32 numbers, drawn where the generator is and moved to `device`."""
     return torch.randn(shape, generator=generator, device=generator.device).to(device)
+
+
+def even(count: int, generator: torch.Generator, device: torch.device) -> Tensor:
+    """Uniform float32 numbers in [0, 1) that are spread evenly: as different from each other as so many can be."""
+    return (rand((1,), generator, device) + torch.arange(count, device=device) / max(count, 1)) % 1
