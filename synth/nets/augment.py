@@ -89,7 +89,7 @@ def _posterised(x: Tensor, strength: Tensor) -> Tensor:
 
 
 def _solarised(x: Tensor, strength: Tensor) -> Tensor:
-    return torch.where(x > _each(strength.abs()), -x, x)
+    return torch.where(x > _each(1 - strength.abs()), -x, x)
 
 
 def _stretched(x: Tensor, _: Tensor) -> Tensor:

@@ -73,10 +73,8 @@ def test_what_can_be_asked_for():
 
 
 def test_text_of_several_words_beside_pictures_is_a_caption():
-    pictures = table(80)
-    rows = pictures.append_column("caption", pa.array(TEXTS)).append_column(
-        "short", pa.array(["by hand"] * 40 + ["typed"] * 40)
-    )
+    rows = table(80).append_column("caption", pa.array(TEXTS))
+    rows = rows.append_column("short", pa.array(["by hand", "typed"] * 40))
     found = detect(rows, target="label")
     assert {c.name: c.kind for c in found.columns} == {
         "image": "image",
@@ -94,5 +92,5 @@ def test_text_of_several_words_beside_pictures_is_a_caption():
 
 def test_a_caption_that_is_too_long_is_refused():
     rows = table(80).append_column("caption", pa.array([*TEXTS[:-1], "word by word and on " * 30]))
-    with pytest.raises(InputError, match="column 'caption': a caption of .* at most 48 can be learnt"):
+    with pytest.raises(InputError, match=r"column 'caption': a caption of .* at most 48 can be learnt"):
         Synthesizer("image_gan").fit(rows, target="label")

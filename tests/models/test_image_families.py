@@ -108,6 +108,6 @@ def test_tables_are_not_for_them_nor_pictures_for_the_others(frame, name):
         Synthesizer(name).fit(frame)
     with pytest.raises(
         ConfigError,
-        match="'vae' does not learn data of the modality 'image'; these do: cyclegan, deepdream, image_auto",
+        match="'vae' does not learn data of the modality 'image'; these do: cyclegan, dee",
     ):
         Synthesizer("vae").fit(table(50))

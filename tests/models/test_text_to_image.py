@@ -22,15 +22,10 @@ TINY = {
 
 
 def captioned() -> pa.Table:
-    """Digits, half of them dark; what a caption says of the shade and in which words differs from row to row."""
-    images, digits = levels()
-    rng = np.random.default_rng(0)
-    texts = []
-    for digit in digits:
-        name = NAMES[digit]
-        texts.append(
-            [f"a handwritten {name}", f"the digit {name} by hand", f"{name} as someone wrote it"][rng.integers(3)]
-        )
+    """Digits; in which words a caption names one differs from row to row."""
+    ways = ("a handwritten {}", "the digit {} by hand", "{} as someone wrote it")
+    chosen = np.random.default_rng(0).integers(len(ways), size=len(levels()[1]))
+    texts = [ways[way].format(NAMES[digit]) for way, digit in zip(chosen, levels()[1], strict=True)]
     return pa.table({"image": table().column("image"), "caption": texts})
 
 
