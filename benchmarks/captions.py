@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import binary_erosion, zoom
@@ -58,7 +57,7 @@ def measured(images: Levels) -> tuple[Floats, Floats]:
     """(N,) width of the strokes as a share of the digit's height, and (N,) slant, as horizontal per vertical."""
     weights, slants = [], []
     for image in images[:, 0]:
-        ink = torch.from_numpy(np.asarray(zoom(image / 255.0, 4, order=1))).gt(0.5).numpy()
+        ink = np.array(zoom(image / 255.0, 4, order=1) > 0.5, ndmin=2)
         if ink.sum() < 10:
             weights.append(0.0)
             slants.append(0.0)

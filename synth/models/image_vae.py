@@ -21,7 +21,7 @@ from synth.layout import ImageLayout
 from synth.models.base import LEVELS, Batch, ImageConfig, ImageModel, levels, scaled
 from synth.nets.denoiser import Denoiser
 from synth.nets.dense import Linear
-from synth.nets.draws import even, rand, randn
+from synth.nets.draws import rand, randn
 from synth.nets.labels import LabelVector, guided
 from synth.nets.pyramids import Down, Fold, Up
 
@@ -53,7 +53,7 @@ class Config(ImageConfig):
     noisy: float = Field(0.2, ge=0, le=1)
     noise: float = Field(1.0, ge=0)
     climb: int = Field(30, ge=0)
-    prior_width: int = Field(512, ge=1)
+    prior_width: int = Field(384, ge=1)
     prior_blocks: int = Field(4, ge=1)
     steps: int = Field(8, ge=1)
     guidance: float = Field(1.6, ge=0)
@@ -162,7 +162,7 @@ class Model(ImageModel):
 
     def _prior_loss(self, code: Tensor, tokens: Tensor, generator: torch.Generator) -> Tensor:
         code = (code - self.centre) / self.spread
-        time = even(len(code), generator, code.device)
+        time = torch.special.expit(randn((len(code),), generator, code.device))
         noise = randn(code.shape, generator, code.device)
         told = rand((len(code),), generator, code.device) >= self.config.untold
         velocity: Tensor = self.prior(torch.lerp(code, noise, time[:, None]), time, tokens, told)
