@@ -73,7 +73,7 @@ def measured(images: Levels) -> tuple[Floats, Floats]:
 
 def height(images: Levels) -> Floats:
     """(N,) rows that have ink, as a share of the canvas."""
-    ink = (images[:, 0] > 127).any(2)
+    ink: NDArray[np.bool_] = np.any(images[:, 0] > 127, axis=2)
     first, last = ink.argmax(1), ink.shape[1] - 1 - ink[:, ::-1].argmax(1)
     return np.where(ink.any(1), (last - first + 1) / ink.shape[1], 0.0)
 
