@@ -24,7 +24,7 @@ from synth.picture_learning import Learnt, learn
 from synth.storage import write_json
 
 log = logging.getLogger(__name__)
-SYSTEMS = ("image_diffusion", "latent_diffusion", "image_autoregressive")
+SYSTEMS = ("image_diffusion", "image_diffusion:codes=4,blocks=3", "image_autoregressive")
 COPIES = 3  # of each training digit, at sizes of their own
 STEPS = 3000  # of the judge
 Said = list[dict[str, int]]

@@ -45,6 +45,7 @@ def main(
         metrics=measured,
         distributions=read_json(build / "distributions.json"),
         lift=read_json(build / "lift.json"),
+        walk=read_json(build / "walk.json")["walk"],
         speed={**read_json(metrics / "train.json"), **read_json(metrics / "sample.json")},
         validation=validation,
         verdict=judged.as_dict(),

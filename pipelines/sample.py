@@ -5,13 +5,14 @@ from __future__ import annotations
 from synth.config import load_params
 from synth.console import PathOption, progress, stage
 from synth.evaluation.speed import Stopwatch
+from synth.picture_tools import walk_sheet
 from synth.sampling import write_samples
 from synth.storage import write_json
 from synth.synthesizer import Synthesizer
 
 
-def main(run: str, model: PathOption, out: PathOption, metrics: PathOption) -> None:
-    """Write the part files and what the sampling cost."""
+def main(run: str, model: PathOption, out: PathOption, walk: PathOption, metrics: PathOption) -> None:
+    """Write the part files, for the report the pictures on the way from one to another, and what the sampling cost."""
     params = load_params()
     synthesizer = Synthesizer.load(model, device=params.run(run).device)
     wish = params.wish(run)
@@ -31,6 +32,7 @@ def main(run: str, model: PathOption, out: PathOption, metrics: PathOption) -> N
             request=request,
             on_rows=on_rows,
         )
+    write_json(walk, {"walk": walk_sheet(synthesizer)})
     write_json(metrics, {"sample": watch.as_dict(rows), "rows": rows})
 
 

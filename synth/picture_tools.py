@@ -19,12 +19,14 @@ from synth.errors import ConfigError
 from synth.frames import from_pandas
 from synth.models.base import ImageModel
 from synth.requests import IMAGE_BLOCK, Request
+from synth.sheets import level_sheet
 from synth.synthesizer import Synthesizer
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Batch = dict[str, Tensor]
+WALKS, FRAMES = 6, 12  # of the report
 
 
 def transform(
@@ -81,6 +83,24 @@ def anomaly_scores(
     except NotImplementedError:
         raise ConfigError(f"anomaly scores: the family {synthesizer.model!r} has none") from None
     return np.concatenate([np.zeros(0), *parts]).astype(np.float64)
+
+
+def walks(synthesizer: Synthesizer, rows: int, frames: int, *, seed: int | None = None) -> NDArray[np.uint8] | None:
+    """(rows, frames, C, H, W) pictures on the way from one draw to another; None where a family has no such way."""
+    model, _ = _pictured(synthesizer)
+    if model.noise_shape is None:
+        return None
+    generator = torch.Generator().manual_seed(synthesizer.seed if seed is None else seed)
+    with processor_threads(synthesizer.threads):
+        return model.walk(rows, frames, generator).cpu().numpy()
+
+
+def walk_sheet(synthesizer: Synthesizer) -> str | None:
+    """Some walks as a PNG in a data URI, for the report; None where there are none."""
+    if not isinstance(synthesizer.model_, ImageModel):
+        return None
+    found = walks(synthesizer, WALKS, FRAMES)
+    return None if found is None else level_sheet(found)
 
 
 def _pictured(synthesizer: Synthesizer) -> tuple[ImageModel, ImageCodec]:

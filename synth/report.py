@@ -39,13 +39,14 @@ def render(
     verdict: Json | None = None,
     curve: Sequence[Json] | None = None,
     provenance: Json | None = None,
+    walk: str | None = None,
 ) -> str:
     """The page as text, about 5 MB (most of it the chart library).
 
     metrics: what `evaluate` returned; distributions: what `distributions` returned; lift: what `lift` returned.
     verdict: `passed`, `reasons`, `checks` of the gate. validation: result of the suite. curve: records with `epoch`,
-    `train_loss`, `validation_loss`. speed: what the stopwatches of `fit` and `sample` said. A part that is None is
-    left out. Everything that comes from data is escaped.
+    `train_loss`, `validation_loss`. speed: what the stopwatches of `fit` and `sample` said. walk: what
+    `synth.picture_tools.walk_sheet` gave. A part that is None is left out. Everything that comes from data is escaped.
     """
     charts: list[Chart] = []
     columns = distribution_charts(distributions or {}, metrics.get("columns", {}), SHOWN_COLUMNS)
@@ -74,6 +75,7 @@ def render(
         attacks=_attacks(metrics["attacks"]),
         tiles=_tiles(metrics, lift),
         sheet=(distributions or {}).get("sheet"),
+        walk=walk,
         columns=columns,
         open_columns=OPEN_COLUMNS,
         column_count=len((distributions or {}).get("columns", {})),

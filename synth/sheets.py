@@ -1,9 +1,11 @@
-"""Contact sheets: some pictures of a table beside each other, for the eye."""
+"""Sheets of pictures beside each other, for the eye."""
 
 from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,18 +25,31 @@ def contact_sheet(frame: pd.DataFrame, schema: Schema) -> str | None:
     if name is None or not len(frame):
         return None
     pictures = frame[name].tolist()
-    groups = _groups(frame, schema.target)
-    columns = [[opened(pictures[row]["bytes"], f"row {row}") for row in rows[:ROWS]] for rows in groups]
-    first = columns[0][0]
+    columns = [
+        [opened(pictures[row]["bytes"], f"row {row}") for row in rows[:ROWS]] for rows in _groups(frame, schema.target)
+    ]
+    return sheet([[column[i] if i < len(column) else None for column in columns] for i in range(ROWS)])
+
+
+def level_sheet(images: NDArray[np.uint8]) -> str:
+    """Pictures (rows, columns, C, H, W) as a PNG in a data URI."""
+    make = pillow().fromarray
+    return sheet([[make(x[0] if len(x) == 1 else x.transpose(1, 2, 0)) for x in row] for row in images])
+
+
+def sheet(rows: Sequence[Sequence[Any]]) -> str:
+    """Rows of equally many `PIL.Image`s of one size, None for a gap, as a PNG in a data URI."""
+    first = next(picture for row in rows for picture in row if picture is not None)
     scale = max(SIDE // max(first.size), 1)
     wide, high = (scale * side + GAP for side in first.size)
-    sheet = pillow().new("RGB", (wide * len(columns) + GAP, high * ROWS + GAP), "white")
-    for i, column in enumerate(columns):
-        for j, picture in enumerate(column):
-            drawn = picture.convert("RGB").resize((wide - GAP, high - GAP), pillow().Resampling.NEAREST)
-            sheet.paste(drawn, (GAP + i * wide, GAP + j * high))
+    whole = pillow().new("RGB", (wide * len(rows[0]) + GAP, high * len(rows) + GAP), "white")
+    for j, row in enumerate(rows):
+        for i, picture in enumerate(row):
+            if picture is not None:
+                drawn = picture.convert("RGB").resize((wide - GAP, high - GAP), pillow().Resampling.NEAREST)
+                whole.paste(drawn, (GAP + i * wide, GAP + j * high))
     sink = io.BytesIO()
-    sheet.save(sink, "PNG")
+    whole.save(sink, "PNG")
     return "data:image/png;base64," + base64.b64encode(sink.getvalue()).decode("ascii")
 
 

@@ -7,6 +7,7 @@ docstring per field, and `Model`, a subclass of `GenerativeModel`. Its first doc
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Literal, Protocol
@@ -239,17 +240,46 @@ class ImageModel(GenerativeModel):
         """As `GenerativeModel.step`, of the pictures given what is told of them."""
         return descend(self.loss(batch, generator))
 
-    @abstractmethod
+    @property
+    def noise_shape(self) -> tuple[int, ...] | None:
+        """Of the normal noise that one picture is made of; None where it is made otherwise."""
+        return None
+
+    def from_noise(self, noise: Tensor, tokens: Tensor, generator: torch.Generator) -> Tensor:
+        """(n, C, H, W) pictures from -1 to 1 with labels (n, D), made of noise (n, *noise_shape)."""
+        raise NotImplementedError(f"{type(self).__module__} makes no pictures of noise")
+
     def pictures(self, tokens: Tensor, generator: torch.Generator) -> Tensor:
         """(n, C, H, W) pictures from -1 to 1 with labels (n, D)."""
+        return self.from_noise(self._noise(len(tokens), generator, tokens.device), tokens, generator)
+
+    def _noise(self, n: int, generator: torch.Generator, device: torch.device) -> Tensor:
+        return randn((n, *(self.noise_shape or ())), generator, device)
+
+    @torch.no_grad()
+    def walk(self, n: int, frames: int, generator: torch.Generator) -> Tensor:
+        """(n, frames, C, H, W) uint8: pictures whose noise goes a quarter of a circle from one draw to another, so that
+        it is as likely on the way; all else that is drawn is the same for every frame."""
+        tokens = self.told(n, generator, None)
+        first, last = (self._noise(n, generator, tokens.device) for _ in range(2))
+        state, found = generator.get_state(), []
+        for angle in torch.linspace(0, math.pi / 2, frames).tolist():
+            generator.set_state(state)
+            made = self.from_noise(math.cos(angle) * first + math.sin(angle) * last, tokens, generator)
+            found.append(levels(made))
+        return torch.stack(found, 1)
+
+    def told(self, n: int, generator: torch.Generator, condition: Condition | None) -> Tensor:
+        """(n, D) labels, and the words of a caption after them."""
+        tokens = self.labels.draw(n, generator, condition)
+        if self.writer is None:
+            return tokens
+        return torch.cat([tokens, self.writer.draw(self.addressed(tokens), condition, generator)], 1)
 
     @torch.no_grad()
     def sample(self, n: int, generator: torch.Generator, condition: Condition | None = None) -> dict[str, Tensor]:
         """Draw n rows: {"tokens": (n, D) int64, "images": (n, C, H, W) uint8}."""
-        tokens = self.labels.draw(n, generator, condition)
-        if self.writer is not None:
-            words = self.writer.draw(self.addressed(tokens), condition, generator)
-            tokens = torch.cat([tokens, words], 1)
+        tokens = self.told(n, generator, condition)
         parts = [levels(self.pictures(part, generator)) for part in torch.split(tokens, DRAWN)]
         empty = torch.zeros((0, *self.shape), dtype=torch.uint8, device=tokens.device)
         return {"tokens": tokens, "images": torch.cat([empty, *parts])}
@@ -315,9 +345,13 @@ class AdversarialModel(ImageModel):
         make = lambda: self.pictures(tokens, generator)  # noqa: E731 - what both sides ask for
         return self.game.play(scaled(batch["images"]), tokens, make, self.generator, descend, generator)
 
-    def pictures(self, tokens: Tensor, generator: torch.Generator) -> Tensor:
+    @property
+    def noise_shape(self) -> tuple[int, ...]:
+        """A vector."""
+        return (self.config.noise,)
+
+    def from_noise(self, noise: Tensor, tokens: Tensor, generator: torch.Generator) -> Tensor:
         """(n, C, H, W), in one pass."""
-        noise = randn((len(tokens), self.config.noise), generator, tokens.device)
         made: Tensor = self.generator(noise, tokens, generator)
         return made
 

@@ -3,13 +3,14 @@
 The network learns the velocity from data to noise (Liu et al. 2023; Salimans & Ho 2022) at times of all lengths alike.
 Labels are left out of some rows, so that what they add can be exaggerated while drawing (classifier-free guidance, Ho &
 Salimans 2022). The words of a caption are read by a transformer, and the U-Net looks at them (cross-attention, as
-Rombach et al. 2022).
+Rombach et al. 2022). With `codes` all of this happens in the latent space of an autoencoder that is trained beside it,
+and no gradient of the U-Net reaches the codes.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -21,6 +22,7 @@ from synth.models.base import Batch, ImageConfig, ImageModel, scaled
 from synth.nets.dense import Linear
 from synth.nets.draws import even, rand, randn
 from synth.nets.labels import LabelVector, guided
+from synth.nets.latents import Latents
 from synth.nets.pyramids import Fold
 from synth.nets.samplers import SAMPLERS, Process, times
 from synth.nets.unet import UNet
@@ -37,6 +39,10 @@ class Config(ImageConfig):
     guidance: how much of what the labels add is drawn with, 1 for none of the exaggeration
     untold: share of the training rows whose labels are left out
     patch: pixels of a side that are folded into channels; widths: channels of each level; blocks: of each level
+    codes: channels of the grid of codes that is noised, 0 where it is the pixels themselves; pixels are folded by the
+        autoencoder then, and the grid is not
+    encoder_widths, encoder_blocks: of the autoencoder, as `widths` and `blocks`
+    error: deviation of the decoder's error, of values from -1 to 1; less makes codes tell more
     """
 
     epochs: int = Field(60, ge=1)
@@ -52,6 +58,10 @@ class Config(ImageConfig):
     patch: int = Field(2, ge=1)
     widths: tuple[int, ...] = (64, 128)
     blocks: int = Field(2, ge=1)
+    codes: int = Field(0, ge=0)
+    encoder_widths: tuple[int, ...] = (48, 96)
+    encoder_blocks: int = Field(1, ge=1)
+    error: float = Field(0.15, gt=0)
 
 
 class Model(ImageModel):
@@ -67,17 +77,24 @@ class Model(ImageModel):
         self.label = LabelVector(layout, known, generator)
         self.mixed = Linear(known, known, 1.0, generator)
         words = known if layout.caption else None
-        self.unet = UNet(self.space(), config.widths, config.blocks, known, generator, words)
-
-    def space(self) -> Fold:
-        """How what is noised becomes grids for the U-Net."""
-        return self.fold(self.config.patch, self.config.widths)
+        fold = self.fold(config.patch, config.widths)
+        self.latents: Latents | None = None
+        if config.codes:
+            pixels = self.fold(config.patch, config.encoder_widths)
+            sizes = config.encoder_widths, config.encoder_blocks, config.codes
+            self.latents = Latents(pixels, *sizes, config.error, generator)
+            fold = Fold(self.latents.layout, 1, len(config.widths), self.precision)
+        self.unet = UNet(fold, config.widths, config.blocks, known, generator, words)
 
     def loss(self, batch: Batch, generator: torch.Generator) -> Tensor:
-        """Mean squared error of the velocity, per value."""
-        return self.velocity_loss(scaled(batch["images"]), batch["tokens"], generator)
+        """Mean squared error of the velocity, per value; with codes, and the nats per value that pictures take."""
+        x = scaled(batch["images"])
+        if self.latents is None:
+            return self._velocity_loss(x, batch["tokens"], generator)
+        codes, nats = cast("tuple[Tensor, Tensor]", self.latents(x, generator))
+        return nats + self._velocity_loss(codes, batch["tokens"], generator)
 
-    def velocity_loss(self, x: Tensor, tokens: Tensor, generator: torch.Generator) -> Tensor:
+    def _velocity_loss(self, x: Tensor, tokens: Tensor, generator: torch.Generator) -> Tensor:
         """Of what is noised, x (B, C, H, W), with labels (B, D)."""
         B, device = len(x), x.device
         time = even(B, generator, device)
@@ -87,13 +104,13 @@ class Model(ImageModel):
         velocity = self._velocity(self.process.mix(x, noise, at), time, tokens, told)
         return F.mse_loss(velocity, self.process.velocity(x, noise, at))
 
-    def pictures(self, tokens: Tensor, generator: torch.Generator) -> Tensor:
-        """(n, C, H, W) drawn by the sampler under guidance."""
-        return self.drawn(tokens, self.shape, generator)
+    @property
+    def noise_shape(self) -> tuple[int, ...]:
+        """As a picture, or as its codes."""
+        return self.shape if self.latents is None else self.latents.shape
 
-    def drawn(self, tokens: Tensor, shape: tuple[int, int, int], generator: torch.Generator) -> Tensor:
-        """(n, *shape), out of noise of that shape."""
-        noise = randn((len(tokens), *shape), generator, tokens.device)
+    def from_noise(self, noise: Tensor, tokens: Tensor, generator: torch.Generator) -> Tensor:
+        """(n, C, H, W) drawn by the sampler under guidance."""
 
         def denoise(x: Tensor, time: float) -> tuple[Tensor, Tensor]:
             clock = x.new_full((len(x),), time)
@@ -101,7 +118,8 @@ class Model(ImageModel):
             return self.process.estimates(x, velocity, time)
 
         sampler = SAMPLERS[self.config.sampler]
-        return sampler(self.process, denoise, noise, times(self.config.steps), generator)
+        made = sampler(self.process, denoise, noise, times(self.config.steps), generator)
+        return made if self.latents is None else self.latents.decode(made)
 
     def _velocity(self, x: Tensor, time: Tensor, tokens: Tensor, told: Tensor | None) -> Tensor:
         """At noisy pictures (B, C, H, W), times (B,) and labels (B, D), of which `told` (B,) says whose are told."""

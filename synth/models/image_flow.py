@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from synth.errors import ConfigError
 from synth.layout import ImageLayout
 from synth.models.base import LEVELS, Batch, ImageConfig, ImageModel
-from synth.nets.draws import rand, randn
+from synth.nets.draws import rand
 from synth.nets.glow import Chain, Gaussian
 from synth.nets.labels import LabelVector
 
@@ -89,14 +89,20 @@ class Model(ImageModel):
         values = self.layout.channels * self.layout.height * self.layout.width
         return self._log_density(batch, None) - values * math.log(LEVELS / 2)
 
-    def pictures(self, tokens: Tensor, generator: torch.Generator) -> Tensor:
+    @property
+    def noise_shape(self) -> tuple[int, ...]:
+        """As a picture: the parts of all scales after each other."""
+        return self.shape
+
+    def from_noise(self, noise: Tensor, tokens: Tensor, generator: torch.Generator) -> Tensor:
         """(n, C, H, W), in one pass."""
-        known = self.label(tokens)
+        known, flat = self.label(tokens), noise.flatten(1)
         x: Tensor | None = None
         for i, (steps, rest) in reversed(list(enumerate(self.scales))):
             sides = [side // 2 ** (i + 1) for side in self.sides]
-            noise = randn((len(tokens), rest.outputs, *sides), generator, tokens.device)
-            left = rest.draw(self.config.temperature * noise, x, known)
+            mine, flat = flat.tensor_split([rest.outputs * sides[0] * sides[1]], 1)
+            mine = mine.reshape(len(tokens), rest.outputs, *sides)
+            left = rest.draw(self.config.temperature * mine, x, known)
             whole = left if x is None else torch.cat([x, left], 1)
             x = F.pixel_shuffle(steps.inverse(whole, known), 2)
         assert x is not None  # noqa: S101 - there is a scale

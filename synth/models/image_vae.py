@@ -168,13 +168,17 @@ class Model(ImageModel):
         velocity: Tensor = self.prior(torch.lerp(code, noise, time[:, None]), time, tokens, told)
         return (velocity - (noise - code)).square().sum(1).mean()
 
-    def pictures(self, tokens: Tensor, generator: torch.Generator) -> Tensor:
-        """(n, C, H, W): the locations that drawn codes are decoded to."""
-        return self._shown(self.codes(tokens, generator), tokens)
+    @property
+    def noise_shape(self) -> tuple[int, ...]:
+        """As a code."""
+        return (self.config.latents,)
 
-    def codes(self, tokens: Tensor, generator: torch.Generator) -> Tensor:
-        """(n, Z) codes of pictures with labels (n, D), down the flow by the two-step Adams-Bashforth method."""
-        x = randn((len(tokens), self.config.latents), generator, tokens.device)
+    def from_noise(self, noise: Tensor, tokens: Tensor, generator: torch.Generator) -> Tensor:
+        """(n, C, H, W): the locations that drawn codes are decoded to."""
+        return self._shown(self.codes(noise, tokens), tokens)
+
+    def codes(self, x: Tensor, tokens: Tensor) -> Tensor:
+        """(n, Z) codes of pictures with labels (n, D): noise down the flow by the two-step Adams-Bashforth method."""
         before: Tensor | None = None
         for now, then in pairwise(torch.linspace(1, 0, self.config.steps + 1).tolist()):
             clock = x.new_full((len(x),), now)

@@ -23,7 +23,6 @@ TINY = {
     "image_vae": {**SMALL, "latents": 24, "prior_width": 128, "prior_blocks": 2},
     "image_diffusion": {**SMALL, "steps": 6},
     "stylegan": {**SMALL, "style": 64},
-    "latent_diffusion": {**SMALL, "encoder_widths": (32, 48), "steps": 6},
 }
 DRAWING = [name for name in models.available("image") if models.family(name).Model.draws]
 PASSES = {"image_gan": 45, "stylegan": 45, "image_flow": 30}  # epochs in which a family learns the digits
