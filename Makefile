@@ -8,12 +8,16 @@ export DVC_NO_ANALYTICS := 1
 export PYTHONUNBUFFERED := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint docs airflow clean
+.PHONY: demo gallery test lint docs airflow clean
 
 demo: $(READY)  ## source -> released dataset: fetch the data, run every stage, say where the report is
 	python -m pipelines.sources
 	dvc repro
 	python -m pipelines.summary
+
+gallery: $(READY)  ## every system of pictures trained on bundled digits, on one page: build/gallery/index.html
+	python -m pipelines.sources digits
+	OMP_NUM_THREADS=1 python -m benchmarks.gallery --digits data/digits/mnist_5k.csv.gz
 
 test: $(READY)  ## all tests, with the coverage of the library
 	OMP_NUM_THREADS=1 python -m pytest --cov --cov-report=term  # small products wait for each other on more threads
