@@ -13,6 +13,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
+from benchmarks.cells import settings
 from benchmarks.digits import FOLDER, Digits, Levels, mnist, small
 from synth import Synthesizer
 from synth.codecs.image import to_levels
@@ -22,7 +23,6 @@ from synth.picture_tools import transform
 from synth.storage import write_json
 
 log = logging.getLogger(__name__)
-FAMILY = "cyclegan"
 STEPS = 1500  # of each classifier
 SEEDS = 3  # classifiers of each kind
 NUDGE = 8  # standard deviation of the noise that is put on a translation before the way back, in levels
@@ -30,7 +30,8 @@ NUDGE = 8  # standard deviation of the noise that is put on a translation before
 
 def main(
     mnist_folder: Annotated[Path, typer.Option("--mnist", help=FOLDER)],
-    out: Annotated[Path, typer.Option(help="JSON file to write")] = Path("build/translation.json"),
+    out: Annotated[Path, typer.Option(help="Folder for figures, models and sheets")] = Path("build/translation"),
+    system: Annotated[str, typer.Option(help="cyclegan:key=value,...")] = "cyclegan",
     minutes: Annotated[float, typer.Option(help="Bound on each training")] = 8.0,
     threads: Annotated[int, typer.Option(help="Processor threads")] = 2,
     task: Annotated[list[str] | None, typer.Option(help="writers or edges; both by default")] = None,
@@ -41,17 +42,21 @@ def main(
     tasks = {"writers": _writers, "edges": _edges}
     found: dict[str, Any] = {}
     for name in task or list(tasks):
-        fit = {"seed": seed, "max_minutes": minutes, "threads": threads}
-        found[name] = tasks[name](train, unseen, fit)
+        family, config = settings(system)
+        model = Synthesizer(family, seed=seed, max_minutes=minutes, threads=threads, **config)
+        figures = tasks[name](train, unseen, model, out)
+        found[name] = {key: round(value, 4) for key, value in figures.items()}
+        model.save(out / name)
         typer.echo(f"{name}: {found[name]}")
-    write_json(out, found)
+    write_json(out / "translation.json", found)
 
 
-def _writers(train: Digits, unseen: Digits, fit: dict[str, Any]) -> dict[str, float]:
+def _writers(train: Digits, unseen: Digits, model: Synthesizer, out: Path) -> dict[str, float]:
     """Accuracy on MNIST of classifiers that learn scikit-learn's labelled digits, as they are and translated."""
     source = small()
-    model = _fitted(source.images, train.images, fit)
+    _fit(model, source.images, train.images)
     made = _translated(model, source.images, "a")
+    _show(source.images, made, out / "writers.png")
     accuracies = {
         name: float(np.mean([_accuracy(images, source.labels, unseen, seed) for seed in range(SEEDS)]))
         for name, images in (("untranslated", source.images), ("translated", made))
@@ -60,12 +65,14 @@ def _writers(train: Digits, unseen: Digits, fit: dict[str, Any]) -> dict[str, fl
     return {**accuracies, "gain": accuracies["translated"] - accuracies["untranslated"], "real": float(ceiling)}
 
 
-def _edges(train: Digits, unseen: Digits, fit: dict[str, Any]) -> dict[str, float]:
+def _edges(train: Digits, unseen: Digits, model: Synthesizer, out: Path) -> dict[str, float]:
     """Digits of one half and edges of the other, unpaired; judged on unseen digits, whose edges are known."""
     half = len(train.images) // 2
-    model = _fitted(edges(train.images[:half]), train.images[half:], fit)
+    _fit(model, edges(train.images[:half]), train.images[half:])
     outline = edges(unseen.images)
     digits, lines = _translated(model, outline, "a"), _translated(model, unseen.images, "b")
+    _show(outline, digits, out / "digits.png")
+    _show(unseen.images, lines, out / "edges.png")
     back = _translated(model, lines, "a")
     noise = np.random.default_rng(0).normal(0, NUDGE, lines.shape)
     nudged = _translated(model, (lines + noise).round().clip(0, 255).astype(np.uint8), "a")
@@ -95,12 +102,21 @@ def edges(images: Levels) -> Levels:
     return np.asarray((np.hypot(across, down) / 4).clip(0, 255).round(), dtype=np.uint8)
 
 
-def _fitted(a: Levels, b: Levels, fit: dict[str, Any]) -> Synthesizer:
-    """A translator between pictures of the domains `a` and `b`, of which there are equally many in a batch."""
+def _fit(model: Synthesizer, a: Levels, b: Levels) -> None:
+    """Learn to translate between pictures of the domains `a` and `b`, of which there are equally many in a batch."""
     count = max(len(a), len(b))
     images = np.concatenate([np.resize(a, (count, *a.shape[1:])), np.resize(b, (count, *b.shape[1:]))])
     rows = Digits(images, np.zeros(len(images), np.int64)).table(domain=["a"] * count + ["b"] * count)
-    return Synthesizer(FAMILY, **fit).fit(rows, target="domain")
+    model.fit(rows, target="domain")
+
+
+def _show(before: Levels, after: Levels, place: Path) -> None:
+    """Pictures above their translations."""
+    from PIL import Image
+
+    rows = [np.hstack([x[i, 0] for i in range(start, start + 20)]) for start in (0, 20, 40) for x in (before, after)]
+    place.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.vstack(rows)).resize((20 * 42, 6 * 42), Image.Resampling.NEAREST).save(place)
 
 
 def _translated(model: Synthesizer, images: Levels, source: str) -> Levels:

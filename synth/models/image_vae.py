@@ -55,8 +55,8 @@ class Config(ImageConfig):
     climb: int = Field(30, ge=0)
     prior_width: int = Field(384, ge=1)
     prior_blocks: int = Field(4, ge=1)
-    steps: int = Field(8, ge=1)
-    guidance: float = Field(1.6, ge=0)
+    steps: int = Field(6, ge=1)
+    guidance: float = Field(1.4, ge=0)
     untold: float = Field(0.1, ge=0, le=1)
 
 
