@@ -23,12 +23,12 @@ def few(count: int) -> pa.Table:
 
 
 def test_most_labels_are_seen_from_ten_of_each_digit(monkeypatch):
-    monkeypatch.setattr("synth.pseudo_labels.STEPS", 400)
+    monkeypatch.setattr("synth.pseudo_labels.STEPS", 250)
     rows, (_, digits) = few(10), levels()
     filled = pseudo_labelled(rows, "label", seed=0)
     assert filled.schema.equals(rows.schema)
     labels = np.array([int(label) for label in filled.column("label").to_pylist()])
-    assert (labels == digits).mean() > 0.88
+    assert (labels == digits).mean() > 0.82
     known = np.array([label is not None for label in rows.column("label").to_pylist()])
     assert (labels[known] == digits[known]).all()
     assert pseudo_labelled(rows, "label", seed=0).equals(filled)

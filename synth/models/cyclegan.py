@@ -35,11 +35,12 @@ class Config(GameConfig, ImageConfig):
     """
 
     epochs: int = Field(60, ge=1)
-    learning_rate: float = Field(5e-4, gt=0)
+    learning_rate: float = Field(1e-3, gt=0)
     weight_decay: float = Field(0.0, ge=0)
     betas: tuple[float, float] = (0.5, 0.99)
     gradient_clip: float = Field(100.0, gt=0)
     ema_decay: float = Field(0.998, ge=0, lt=1)
+    penalty: float = Field(0.1, ge=0)
     cycle: float = Field(10.0, ge=0)
     identity: float = Field(5.0, ge=0)
     memory: int = Field(50, ge=0)
