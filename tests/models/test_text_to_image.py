@@ -15,9 +15,9 @@ from synth.picture_learning import learn
 NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 SMALL = {"patch": 1, "widths": (32, 48), "blocks": 1}
 TINY = {
-    "image_diffusion": {**SMALL, "steps": 6, "epochs": 40},
-    "image_diffusion in codes": {**SMALL, "codes": 4, "encoder_widths": (32, 48), "steps": 6, "epochs": 60},
-    "image_autoregressive": {**SMALL, "width": 64, "layers": 2, "codebook": 64, "epochs": 50},
+    "image_diffusion": {**SMALL, "steps": 6, "epochs": 26},
+    "image_diffusion in codes": {**SMALL, "codes": 4, "encoder_widths": (32, 48), "steps": 6, "epochs": 36},
+    "image_autoregressive": {**SMALL, "width": 64, "layers": 2, "codebook": 64, "epochs": 32},
 }
 
 
