@@ -50,7 +50,7 @@ class Config(ImageConfig):
     width: int = Field(256, ge=32)
     layers: int = Field(4, ge=1)
     dropout: float = Field(0.1, ge=0, lt=1)
-    guidance: float = Field(1.0, ge=0)
+    guidance: float = Field(1.3, ge=0)
     untold: float = Field(0.1, ge=0, le=1)
     temperature: float = Field(1.0, gt=0)
 
