@@ -37,8 +37,9 @@ def main(
         remove(leftover)
     missing = [name for name in names if force or not (DATA / name).is_dir()]
     tracked = Path("data.dvc").exists()
-    if missing and tracked and not force and _dvc("pull", "--quiet", "data.dvc"):
-        missing = [name for name in missing if not (DATA / name).is_dir()]
+    if missing and tracked and not force:
+        _dvc("pull", "--quiet", "data.dvc")
+        missing = [name for name in names if not (DATA / name).is_dir()]  # a pull that fails may have taken some away
     for name in missing:
         log.info("fetching %s", name)
         with replacing(DATA / name) as temporary:
