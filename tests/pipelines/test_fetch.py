@@ -77,3 +77,22 @@ def test_data_are_fetched_once_recorded_and_held_to_the_record(tmp_path, monkeyp
     assert Path("data.dvc").read_text() == recorded
     sources.main(force=True)
     assert Path("data/d/x.csv").read_text() == "a\n1\n"
+
+
+def test_a_dataset_that_others_added_is_fetched_and_the_rest_kept(tmp_path, monkeypatch):
+    for name, datasets in (("mine", "d: {source: {path: d.csv}}"), ("theirs", None)):
+        place = tmp_path / name
+        place.mkdir()
+        monkeypatch.chdir(place)
+        subprocess.run(["git", "init", "--quiet"], check=True)
+        subprocess.run(["dvc", "init", "--quiet"], check=True)
+        Path("d.csv").write_text("a\n1\n")
+        Path("e.csv").write_text("b\n2\n")
+        both = "d: {source: {path: d.csv}}, e: {source: {path: e.csv}}"
+        Path("params.yaml").write_text(f"datasets: {{{datasets or both}}}\nruns: {{}}\n")
+        sources.main(add=True)
+    for file in ("params.yaml", "data.dvc"):
+        (tmp_path / "mine" / file).write_text(Path(file).read_text())
+    monkeypatch.chdir(tmp_path / "mine")
+    sources.main()
+    assert sorted(p.name for p in Path("data").iterdir()) == ["d", "e"]
