@@ -34,7 +34,7 @@ class Config(GameConfig, ImageConfig):
     patch: pixels of a side that are folded into channels; widths: channels of each level; blocks: of each level
     """
 
-    epochs: int = Field(60, ge=1)
+    epochs: int = Field(200, ge=1)
     learning_rate: float = Field(1e-3, gt=0)
     weight_decay: float = Field(0.0, ge=0)
     betas: tuple[float, float] = (0.5, 0.99)
@@ -45,8 +45,8 @@ class Config(GameConfig, ImageConfig):
     identity: float = Field(5.0, ge=0)
     memory: int = Field(50, ge=0)
     patch: int = Field(2, ge=1)
-    widths: tuple[int, ...] = (48, 96)
-    blocks: int = Field(2, ge=1)
+    widths: tuple[int, ...] = (32, 64)
+    blocks: int = Field(1, ge=1)
 
 
 class Translator(nn.Module):

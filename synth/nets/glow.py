@@ -86,7 +86,7 @@ class Coupling(nn.Module):
         self.first, self.precision = channels // 2, precision
         self.entry = Conv(self.first, width, 3, 1.0, generator)
         self.known = Linear(known, 2 * width, 0.3, generator)
-        self.inner = Conv(width, width, 1, 1.4, generator)
+        self.inner = Conv(width, width, 3, 1.4, generator)
         self.exit = Conv(width, 2 * (channels - self.first), 3, 0.0, generator)
 
     def forward(self, x: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
@@ -155,7 +155,7 @@ class Gaussian(nn.Module):
     def __init__(self, inputs: int, outputs: int, known: int, generator: torch.Generator) -> None:
         super().__init__()
         self.inputs, self.outputs = inputs, outputs
-        self.exit = Conv(inputs, 2 * outputs, 3, 0.0, generator) if inputs else None
+        self.exit = Conv(inputs, 2 * outputs, 3, 0.0, generator) if inputs and outputs else None
         self.known = Linear(known, 2 * outputs, 0.0, generator)
 
     def log_prob(self, z: Tensor, given: Tensor | None, known: Tensor) -> Tensor:
