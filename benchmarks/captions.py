@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +22,7 @@ SIZES, WEIGHTS, SLANTS = ("small", "large"), ("thin", "thick"), ("leaning left",
 SCALES = {"small": (0.5, 0.62), "large": (0.88, 1.0)}  # of MNIST's own size
 SAID = 0.8  # share of the captions that say an attribute
 CLEAR = 0.1  # share of the digits on each side of a border of two attributes of which neither is said
-HELD_OUT = 12  # combinations of a digit, a size and a weight that no caption of the training has
+HELD_OUT = 6  # digits of which one combination of size and weight is in no picture of the training
 
 Floats = NDArray[np.float64]
 
@@ -119,9 +118,9 @@ def resized(digits: Digits, rng: np.random.Generator) -> Digits:
 
 def held_out(seed: int = 0) -> list[tuple[int, int, int]]:
     """Combinations of digit, size and weight."""
-    every = list(product(range(10), range(2), range(2)))
-    chosen = np.random.default_rng(seed).permutation(len(every))[:HELD_OUT]
-    return sorted(every[i] for i in chosen)
+    rng = np.random.default_rng(seed)
+    digits = rng.permutation(10)[:HELD_OUT]
+    return sorted((int(digit), int(rng.integers(2)), int(rng.integers(2))) for digit in digits)
 
 
 def is_held_out(found: Attributes, combinations: Sequence[tuple[int, int, int]]) -> NDArray[np.bool_]:

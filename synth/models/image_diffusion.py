@@ -28,6 +28,7 @@ from synth.nets.samplers import SAMPLERS, Process, times
 from synth.nets.unet import UNet
 
 WAVES = 64  # sine and cosine pairs of the time
+LABELS, CAPTIONS = 1.1, 2.5  # guidance by default
 
 
 class Config(ImageConfig):
@@ -36,7 +37,8 @@ class Config(ImageConfig):
     process: the way from data to noise, `flow` (straight) or `ddpm` (variance-preserving)
     sampler: see `synth.nets.samplers`; steps: of it, of which each is one evaluation of the network (two of `heun`),
         twice as many under guidance
-    guidance: how much of what the labels add is drawn with, 1 for none of the exaggeration
+    guidance: how much of what the labels add is drawn with, 1 for none of the exaggeration; None for LABELS, and for
+        CAPTIONS where there is a caption
     untold: share of the training rows whose labels are left out
     patch: pixels of a side that are folded into channels; widths: channels of each level; blocks: of each level
     codes: channels of the grid of codes that is noised, 0 where it is the pixels themselves; pixels are folded by the
@@ -53,7 +55,7 @@ class Config(ImageConfig):
     process: Literal["flow", "ddpm"] = "flow"
     sampler: Literal["ddpm", "ddim", "heun", "dpm_solver"] = "dpm_solver"
     steps: int = Field(16, ge=1)
-    guidance: float = Field(1.1, ge=0)
+    guidance: float | None = Field(None, ge=0)
     untold: float = Field(0.1, ge=0, le=1)
     patch: int = Field(2, ge=1)
     widths: tuple[int, ...] = (64, 128)
@@ -112,9 +114,12 @@ class Model(ImageModel):
     def from_noise(self, noise: Tensor, tokens: Tensor, generator: torch.Generator) -> Tensor:
         """(n, C, H, W) drawn by the sampler under guidance."""
 
+        default = CAPTIONS if self.layout.caption else LABELS
+        guidance = default if self.config.guidance is None else self.config.guidance
+
         def denoise(x: Tensor, time: float) -> tuple[Tensor, Tensor]:
             clock = x.new_full((len(x),), time)
-            velocity = guided(lambda told: self._velocity(x, clock, tokens, told), self.config.guidance, tokens)
+            velocity = guided(lambda told: self._velocity(x, clock, tokens, told), guidance, tokens)
             return self.process.estimates(x, velocity, time)
 
         sampler = SAMPLERS[self.config.sampler]

@@ -16,7 +16,7 @@ BLOCKS = 2
 
 
 class Reader(nn.Module):
-    """Words (B, T) of 0 .. K-1 -> (B, T, W), each in the light of all others, by a small transformer."""
+    """Words (B, T) of 0 .. K-1 -> (B, T, W) each by itself, and in the light of all others by a small transformer."""
 
     def __init__(self, words: int, length: int, width: int, generator: torch.Generator) -> None:
         super().__init__()
@@ -24,12 +24,13 @@ class Reader(nn.Module):
         self.places = nn.Parameter(torch.randn((length, width), generator=generator) * 0.5)
         self.blocks = nn.ModuleList(Block(width, 0.0, generator, causal=False) for _ in range(BLOCKS))
 
-    def forward(self, words: Tensor) -> Tensor:
+    def forward(self, words: Tensor) -> tuple[Tensor, Tensor]:
         """words: (B, T)."""
-        x = F.embedding(words, self.embedding) + self.places
+        alone = F.embedding(words, self.embedding)
+        x = alone + self.places
         for block in self.blocks:
             x, _ = block(x, None, None)
-        return F.layer_norm(x, x.shape[-1:])
+        return alone, F.layer_norm(x, x.shape[-1:])
 
 
 class Writer(nn.Module):

@@ -99,7 +99,8 @@ def guided(field: Callable[[Tensor | None], Tensor], guidance: float, tokens: Te
 class LabelVector(nn.Module):
     """The sum of a learnt vector for each label, (B, D) tokens -> (B, E); one row more stands for "not told".
 
-    Where there is a caption, what a `Reader` makes of it is added, the mean over its words.
+    Where there is a caption, the mean over its words is added, of what a `Reader` makes of each in the light of the
+    others, and of each by itself: words that were never together add up all the same.
     """
 
     offsets: Tensor
@@ -127,5 +128,5 @@ class LabelVector(nn.Module):
         found = found if self.labels else found + self.weight[0]
         if self.reader is None:
             return found, None
-        words: Tensor = self.reader(tokens[:, self.labels :])
-        return found + words.mean(1), words
+        alone, words = self.reader(tokens[:, self.labels :])
+        return found + alone.mean(1) + words.mean(1), words
