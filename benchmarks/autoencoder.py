@@ -42,17 +42,20 @@ def main(
     found: dict[str, Any] = {}
     if minutes:
         model = _fitted(train, minutes, threads, seed)
-        found |= {"denoising": _denoising(model, unseen), "compression": _compression(model, unseen)}
+        for name, task in (("denoising", _denoising), ("compression", _compression)):
+            found[name] = task(model, unseen)
+            typer.echo(f"{name}: {found[name]}")
+            write_json(out, found)
     if anomaly_minutes:
-        found["anomalies"] = {
-            str(digit): _anomalies(train, unseen, digit, anomaly_minutes, threads, seed) for digit in range(10)
-        }
-        names = list(found["anomalies"]["0"])
-        means = {name: np.mean([found["anomalies"][str(digit)][name] for digit in range(10)]) for name in names}
-        found["anomalies"]["mean"] = {name: round(float(mean), 4) for name, mean in means.items()}
-    for name, figures in found.items():
-        typer.echo(f"{name}: {figures}")
-    write_json(out, found)
+        each = found["anomalies"] = {}
+        for digit in range(10):
+            each[str(digit)] = _anomalies(train, unseen, digit, anomaly_minutes, threads, seed)
+            typer.echo(f"{digit} held out: {each[str(digit)]}")
+            write_json(out, found)
+        means = {name: np.mean([figures[name] for figures in each.values()]) for name in each["0"]}
+        each["mean"] = {name: round(float(mean), 4) for name, mean in means.items()}
+        typer.echo(f"mean: {each['mean']}")
+        write_json(out, found)
 
 
 def _fitted(digits: Digits, minutes: float, threads: int, seed: int) -> Synthesizer:
@@ -123,7 +126,7 @@ def _anomalies(train: Digits, unseen: Digits, digit: int, minutes: float, thread
     scores["pca"] = ((back - asked) ** 2).sum(1)
     near = NearestNeighbors(n_neighbors=NEIGHBOURS).fit(real)
     scores["k_nearest"] = near.kneighbors(asked)[0].mean(1)
-    forest = IsolationForest(200, random_state=seed).fit(real)
+    forest = IsolationForest(n_estimators=200, random_state=seed).fit(real)
     scores["isolation_forest"] = -forest.score_samples(asked)
     return {name: round(float(roc_auc_score(truth, score)), 4) for name, score in scores.items()}
 
