@@ -79,11 +79,9 @@ def _denoising(model: Synthesizer, unseen: Digits) -> dict[str, float]:
     figures = {"noisy": psnr(noisy, real), **{how: psnr(levels, real) for how, levels in made.items()}}
     for size in (3, 5):
         figures[f"median_{size}"] = psnr(median_filter(noisy, size=(1, 1, size, size)), real)
-    for strength in (0.1, 0.2, 0.3, 0.4, 0.6, 0.8):
+    for strength in (0.4, 0.5, 0.6, 0.8):
         smooth = [
-            denoise_nl_means(
-                image[0] / 255, patch_size=5, patch_distance=9, h=strength * SIGMA, sigma=SIGMA, fast_mode=True
-            )
+            denoise_nl_means(image[0] / 255, patch_size=5, patch_distance=9, h=strength * SIGMA, fast_mode=True)
             for image in noisy
         ]
         levels = (255 * np.stack(smooth)[:, None]).round().clip(0, 255).astype(np.uint8)
