@@ -15,7 +15,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from benchmarks.digits import FOLDER, Digits, Levels, mnist, psnr
+from benchmarks.digits import FOLDER, Digits, Levels, mnist, pictures, psnr
 from synth import Synthesizer
 from synth.codecs.image import to_levels
 from synth.compression import compress, decompress
@@ -60,7 +60,7 @@ def main(
 
 def _fitted(digits: Digits, minutes: float, threads: int, seed: int) -> Synthesizer:
     """Of pictures alone."""
-    rows = digits.table().select(["image"])
+    rows = pictures(digits.images)
     return Synthesizer(FAMILY, seed=seed, max_minutes=minutes, threads=threads).fit(rows)
 
 
@@ -72,7 +72,7 @@ def _denoising(model: Synthesizer, unseen: Digits) -> dict[str, float]:
     real = unseen.images
     noise = np.random.default_rng(0).normal(0, 255 * SIGMA, real.shape)
     noisy = (real + noise).round().clip(0, 255).astype(np.uint8)
-    rows = Digits(noisy, unseen.labels).table().select(["image"])
+    rows = pictures(noisy)
     made = {}
     for how in ("denoise", "reconstruct"):
         made[how] = to_levels(transform(model, rows, how).column("image"), model.schema_["image"])
@@ -93,7 +93,7 @@ def _compression(model: Synthesizer, unseen: Digits) -> dict[str, Any]:
     """Bits per value of unseen digits, all read back; beside PNG and WebP, which have no model of digits."""
     from PIL import Image
 
-    rows = unseen.table().select(["image"])
+    rows = pictures(unseen.images)
     found = compress(model, rows)
     back = to_levels(decompress(model, found.table).column("image"), model.schema_["image"])
     figures: dict[str, Any] = {"image_vae": found.bits_per_dim, "lossless": bool((back == unseen.images).all())}
@@ -117,7 +117,7 @@ def _anomalies(train: Digits, unseen: Digits, digit: int, minutes: float, thread
     known = train.take(np.flatnonzero(train.labels != digit))
     truth = unseen.labels == digit
     model = _fitted(known, minutes, threads, seed)
-    scores = {FAMILY: anomaly_scores(model, unseen.table().select(["image"]))}
+    scores = {FAMILY: anomaly_scores(model, pictures(unseen.images))}
     real, asked = (_flat(digits.images) for digits in (known, unseen))
     components = PCA(COMPONENTS, random_state=seed).fit(real)
     back = components.inverse_transform(components.transform(asked))

@@ -33,8 +33,12 @@ class Digits:
 
     def table(self, **columns: list[str]) -> pa.Table:
         """A column `image`, and the columns that are given; `label` where none is."""
-        image = from_levels(self.images, range(len(self.images)))
-        return pa.table({"image": image, **(columns or {"label": [str(label) for label in self.labels]})})
+        return pictures(self.images, **(columns or {"label": [str(label) for label in self.labels]}))
+
+
+def pictures(images: Levels, **columns: list[str]) -> pa.Table:
+    """A column `image` of levels (N, C, H, W), and the columns that are given."""
+    return pa.table({"image": from_levels(images, range(len(images))), **columns})
 
 
 def mnist(folder: Path) -> tuple[Digits, Digits]:

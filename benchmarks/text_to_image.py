@@ -10,15 +10,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-import pyarrow as pa
 import typer
 
 from benchmarks import captions
 from benchmarks.captions import Attributes, Borders
 from benchmarks.cells import settings
-from benchmarks.digits import FOLDER, SIDE, Digits, Levels, mnist
+from benchmarks.digits import FOLDER, SIDE, Digits, Levels, mnist, pictures
 from synth import Synthesizer
-from synth.codecs.image import from_levels, to_levels
+from synth.codecs.image import to_levels
 from synth.console import stage
 from synth.picture_learning import Learnt, learn
 from synth.storage import write_json
@@ -71,7 +70,7 @@ def _single(
     out = captions.held_out()
     shown = np.flatnonzero(~captions.is_held_out(known, out))
     said = captions.chosen(known.take(shown), rng)
-    model.fit(_table(train.images[shown], [captions.caption(one) for one in said]))
+    model.fit(pictures(train.images[shown], caption=[captions.caption(one) for one in said]))
 
     def judged(images: Levels) -> Attributes:
         return captions.seen(images, judge.chances(images).argmax(1), borders, clear=False)
@@ -124,7 +123,7 @@ def _scenes(
         return {name: round((sides[0][name] + sides[1][name]) / 2, 4) for name in sides[0]}
 
     images, texts, _ = paired(train)
-    model.fit(_table(images, texts))
+    model.fit(pictures(images, caption=texts))
     real, wanted, halves = paired(unseen)
     made = drawn(model, wanted[:rows], place / "scenes.png")
     halves = halves[:rows]
@@ -165,10 +164,6 @@ def save_sheet(images: Levels, texts: list[str], place: Path, count: int = 24) -
         pen.text((x + 2, y + high + 2), text, fill="black")
     place.parent.mkdir(parents=True, exist_ok=True)
     sheet.save(place)
-
-
-def _table(images: Levels, texts: list[str]) -> pa.Table:
-    return pa.table({"image": from_levels(images, range(len(images))), "caption": texts})
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import typer
 from numpy.typing import NDArray
 
 from benchmarks.cells import settings
-from benchmarks.digits import FOLDER, Digits, Levels, mnist, small
+from benchmarks.digits import FOLDER, Digits, Levels, mnist, pictures, small
 from synth import Synthesizer
 from synth.codecs.image import to_levels
 from synth.console import stage
@@ -106,8 +106,7 @@ def _fit(model: Synthesizer, a: Levels, b: Levels) -> None:
     """Learn to translate between pictures of the domains `a` and `b`, of which there are equally many in a batch."""
     count = max(len(a), len(b))
     images = np.concatenate([np.resize(a, (count, *a.shape[1:])), np.resize(b, (count, *b.shape[1:]))])
-    rows = Digits(images, np.zeros(len(images), np.int64)).table(domain=["a"] * count + ["b"] * count)
-    model.fit(rows, target="domain")
+    model.fit(pictures(images, domain=["a"] * count + ["b"] * count), target="domain")
 
 
 def _show(before: Levels, after: Levels, place: Path) -> None:
@@ -120,7 +119,7 @@ def _show(before: Levels, after: Levels, place: Path) -> None:
 
 
 def _translated(model: Synthesizer, images: Levels, source: str) -> Levels:
-    rows = Digits(images, np.zeros(len(images), np.int64)).table(domain=[source] * len(images))
+    rows = pictures(images, domain=[source] * len(images))
     return to_levels(transform(model, rows).column("image"), model.schema_["image"])
 
 

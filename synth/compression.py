@@ -27,7 +27,6 @@ from synth.devices import processor_threads
 from synth.errors import ConfigError, FormatError, InputError
 from synth.models.base import LEVELS
 from synth.models.image_vae import Model
-from synth.picture_tools import batch_of
 from synth.synthesizer import Synthesizer
 
 KEY = b"synth.compressed"  # of the metadata that says which model is needed
@@ -49,7 +48,7 @@ def compress(synthesizer: Synthesizer, table: pa.Table) -> Compressed:
     table = restore(table, synthesizer.schema_)
     streams: list[bytes] = []
     for rows in _blocks(table, model):
-        batch = batch_of(synthesizer, rows)
+        batch = synthesizer.batch(rows)
         with processor_threads(synthesizer.threads), torch.no_grad():
             batch = {name: _filled(tensor, model) for name, tensor in batch.items()}
             codes = model.quantised(batch).clamp(-REACH, REACH)

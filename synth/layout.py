@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+CAPTION_END = 0  # the word that a caption has ended
+
 
 @dataclass(frozen=True)
 class ColumnLayout:

@@ -27,7 +27,7 @@ BATCH, LEARNING_RATE, WEIGHT_DECAY, WARMUP = 64, 2e-3, 0.05, 20
 MIXED = 0.2  # of mixup's beta distribution
 POOL = 3  # pictures of the pool in a batch for each with a label
 SURE = 0.95  # probability from which on a picture of the pool counts as of the label that is seen in it
-ORDER, NOISE = range(2)  # streams of random numbers
+NOISE = 1  # a stream of random numbers
 
 
 @dataclass(frozen=True)

@@ -124,13 +124,7 @@ def _blocks(
         rows = table.slice(start, IMAGE_BLOCK)
         state = np.random.SeedSequence([root, index]).generate_state(1, np.uint64)[0]
         with processor_threads(synthesizer.threads), torch.no_grad():
-            yield start, rows, batch_of(synthesizer, rows), torch.Generator().manual_seed(int(state >> 1))
-
-
-def batch_of(synthesizer: Synthesizer, rows: pa.Table) -> Batch:
-    """Rows in the form that models take, on the device."""
-    arrays = synthesizer.codec_.encode(rows, places=False)
-    return {name: torch.from_numpy(array).to(synthesizer.torch_device) for name, array in arrays.items()}
+            yield start, rows, synthesizer.batch(rows), torch.Generator().manual_seed(int(state >> 1))
 
 
 def _asked(codec: ImageCodec, where: Mapping[str, Any]) -> Tensor:

@@ -93,13 +93,14 @@ class Request:
         """What the rows of these global numbers keep; None where there is nothing."""
         if not self.spans and self.balanced is None and self.captions is None:
             return None
-        tokens, numbers = None, np.arange(rows.start, rows.stop)
-        if self.balanced is not None or self.captions is not None:
-            tokens = np.full((len(rows), self.columns), -1, dtype=np.int64)
-        if tokens is not None and self.balanced is not None:
+        if self.balanced is None and self.captions is None:
+            return Condition(spans=self.spans)
+        numbers = np.arange(rows.start, rows.stop)
+        tokens = np.full((len(rows), self.columns), -1, dtype=np.int64)
+        if self.balanced is not None:
             place, values = self.balanced
             tokens[:, place] = values[numbers % len(values)]
-        if tokens is not None and self.captions is not None:
+        if self.captions is not None:
             tokens[:, -self.captions.shape[1] :] = self.captions[numbers % len(self.captions)]
         return Condition(spans=self.spans, tokens=tokens)
 

@@ -344,15 +344,18 @@ class Synthesizer:
         parts = [np.zeros(0)]
         for start in range(0, table.num_rows, BLOCK):
             rows = table.slice(start, BLOCK)
-            arrays = self.codec_.encode(rows)
-            batch = {name: torch.from_numpy(array).to(self.torch_device) for name, array in arrays.items()}
+            batch = self.batch(rows)
             try:
                 with processor_threads(self.threads), torch.inference_mode():
                     found = self.model_.log_prob(batch).cpu().numpy().astype(np.float64)
             except NotImplementedError:
                 raise ConfigError(f"log_prob: the family {self.model!r} has no exact likelihood") from None
-            parts.append(found + self.codec_.log_density(rows, arrays["tokens"]))
+            parts.append(found + self.codec_.log_density(rows, batch["tokens"].cpu().numpy()))
         return np.concatenate(parts)
+
+    def batch(self, rows: pa.Table) -> dict[str, torch.Tensor]:
+        """Rows of the schema's columns in the form that the model takes, where it is."""
+        return {name: torch.from_numpy(array).to(self.torch_device) for name, array in self.codec_.encode(rows).items()}
 
     def impute(self, data: pd.DataFrame | pa.Table, *, draws: int = 1, seed: int | None = None) -> pd.DataFrame:
         """Fill every null by sampling given the row's other values, which are kept exactly.

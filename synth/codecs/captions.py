@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from synth.codecs.columns import flat
 from synth.conditions import Asked, Between
 from synth.errors import ConfigError, InputError
-from synth.layout import ColumnLayout
+from synth.layout import CAPTION_END, ColumnLayout
 from synth.schema import Column
 
 VOCABULARY = 1024  # words and pieces of words at most, of which 256 are single bytes
 MOST = 48  # words of a caption
-END, NONE = 0, 1  # words: a caption has ended, there is none
+END, NONE = CAPTION_END, 1  # words: a caption has ended, there is none
 SPECIAL = ["<end>", "<none>"]
 
 

@@ -21,7 +21,7 @@ from synth.layout import ImageLayout
 from synth.models.base import LEVELS, Batch, ImageConfig, ImageModel, levels, scaled
 from synth.nets.denoiser import Denoiser
 from synth.nets.dense import Linear
-from synth.nets.draws import rand, randn
+from synth.nets.draws import posterior, rand, randn
 from synth.nets.labels import LabelVector, guided
 from synth.nets.pyramids import Down, Fold, Up
 
@@ -134,15 +134,22 @@ class Model(ImageModel):
         """Nats that a picture takes, by both parts of its code, and the squared error of the flow on its codes."""
         images, tokens = batch["images"], batch["tokens"]
         seen, clear = self._seen(scaled(images), generator)
-        mean, spread = self.encoder(seen)
-        code = mean + spread.exp() * randn(mean.shape, generator, mean.device)
-        divergence = (0.5 * (mean.square() + (2 * spread).exp() - 1) - spread).sum(1)
-        nats = -log_levels(images, *self.decoder(code, tokens)).flatten(1).sum(1)
+        nats, divergence, code, spread = self._bound(seen, images, tokens, generator)
         if self.training:
             with torch.no_grad():
                 self._follow(code[clear], spread[clear])
         loss: Tensor = (nats + self.config.divergence * divergence).mean()
         return loss + self._prior_loss(code.detach()[clear], tokens[clear], generator)
+
+    def _bound(
+        self, seen: Tensor, images: Tensor, tokens: Tensor, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """(B,) nats of the values given a code drawn for what the encoder sees, (B,) of the code, the code, and its
+        log-deviations (B, Z)."""
+        mean, spread = self.encoder(seen)
+        code, divergence = posterior(mean, spread, generator)
+        nats = -log_levels(images, *self.decoder(code, tokens)).flatten(1).sum(1)
+        return nats, divergence.sum(1), code, spread
 
     def _seen(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """What the encoder sees of pictures while training, and (B,) which of them it sees clearly."""
@@ -194,11 +201,9 @@ class Model(ImageModel):
 
     def anomaly_score(self, batch: Batch, generator: torch.Generator) -> Tensor:
         """(B,) nats that a picture takes by one draw of its code: the negative evidence lower bound (An & Cho 2015)."""
-        mean, spread = self.encoder(scaled(batch["images"]))
-        code = mean + spread.exp() * randn(mean.shape, generator, mean.device)
-        divergence = (0.5 * (mean.square() + (2 * spread).exp() - 1) - spread).sum(1)
-        nats = -log_levels(batch["images"], *self.decoder(code, batch["tokens"])).flatten(1).sum(1)
-        return cast("Tensor", nats + divergence)
+        images = batch["images"]
+        nats, divergence, _, _ = self._bound(scaled(images), images, batch["tokens"], generator)
+        return nats + divergence
 
     def transform(self, how: str, batch: Batch, wanted: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
         """Decoded means of the codes; to `denoise`, of codes that follow the noisy picture."""

@@ -6,12 +6,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from synth.layout import Condition
+from synth.layout import CAPTION_END, Condition
 from synth.nets.columns import draw
 from synth.nets.draws import rand
 from synth.nets.transformer import Block, Cache, Transformer
 
-END = 0  # the word that a caption has ended
 BLOCKS = 2
 
 
@@ -69,6 +68,6 @@ class Writer(nn.Module):
             logits = logits.masked_fill(~self.used, -torch.inf)
             logits[ended, 1:] = -torch.inf
             written.append(torch.where(asked[:, place] >= 0, asked[:, place], draw(logits, uniforms[place])))
-            ended = ended | (written[-1] == END)
+            ended = ended | (written[-1] == CAPTION_END)
             x = F.embedding(written[-1], self.transformer.embedding)[:, None]
         return torch.stack(written, 1)

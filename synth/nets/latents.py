@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from synth.layout import ImageLayout
 from synth.nets.convolutions import Conv
-from synth.nets.draws import randn
+from synth.nets.draws import posterior
 from synth.nets.pyramids import Down, Fold, Up
 
 MEMORY = 0.02  # of the running moments of the codes
@@ -50,14 +50,13 @@ class Latents(nn.Module):
         pictures take."""
         mean, spread = self.encoded(self.down(x).float()).chunk(2, 1)
         spread = spread.clamp(-7, 3)
-        codes = mean + spread.exp() * randn(mean.shape, generator, x.device)
-        divergence = (0.5 * (mean.square() + (2 * spread).exp() - 1) - spread).sum()
+        codes, divergence = posterior(mean, spread, generator)
         apart = (self._shown(codes) - x).square().sum() / (2 * self.error**2)
         codes = codes.detach()
         if self.training:
             self.centre.lerp_(codes.mean((0, 2, 3), keepdim=True), MEMORY)
             self.spread.lerp_(codes.std((0, 2, 3), keepdim=True), MEMORY)
-        return (codes - self.centre) / self.spread, (apart + divergence) / x.numel()
+        return (codes - self.centre) / self.spread, (apart + divergence.sum()) / x.numel()
 
     def decode(self, codes: Tensor) -> Tensor:
         """Pictures from -1 to 1 of codes as `forward` tells them."""
