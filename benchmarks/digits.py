@@ -6,6 +6,7 @@ from __future__ import annotations
 import gzip
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -36,7 +37,7 @@ class Digits:
         return pictures(self.images, **(columns or {"label": [str(label) for label in self.labels]}))
 
 
-def pictures(images: Levels, **columns: list[str]) -> pa.Table:
+def pictures(images: Levels, **columns: list[Any]) -> pa.Table:
     """A column `image` of levels (N, C, H, W), and the columns that are given."""
     return pa.table({"image": from_levels(images, range(len(images))), **columns})
 

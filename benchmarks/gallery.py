@@ -35,7 +35,7 @@ from synth.frames import to_pandas
 from synth.models import family
 from synth.picture_tools import transform, walk_sheet
 from synth.pictures import read_pixels
-from synth.sheets import contact_sheet, level_sheet
+from synth.sheets import contact_sheet, level_sheet, uri
 from synth.storage import read_json, read_parquet, write_json, write_parquet, write_text
 
 log = logging.getLogger(__name__)
@@ -185,7 +185,7 @@ def _changes(piece: Piece, model: Synthesizer, tables: Mapping[str, pa.Table]) -
     digits = _digits(unseen)
 
     def strip(before: Any, after: pa.Table) -> str:
-        return level_sheet(np.stack([before, to_levels(after.column("image"), model.schema_["image"])]))
+        return uri(level_sheet(np.stack([before, to_levels(after.column("image"), model.schema_["image"])])))
 
     if piece.family == "cyclegan":
         source = small().take(np.arange(SHOWN))
@@ -224,7 +224,7 @@ def _captioned(model: Synthesizer) -> str:
     asked = [captions.caption({"digit": digit, **manner}) for manner in manners for digit in range(10)]
     drawn = model.sample_table(len(asked), where={"caption": asked})
     images = to_levels(drawn.column("image"), model.schema_["image"])
-    return level_sheet(images.reshape(len(manners), 10, *images.shape[1:]))
+    return uri(level_sheet(images.reshape(len(manners), 10, *images.shape[1:])))
 
 
 def _figures(tables: Mapping[str, pa.Table], samples: pa.Table) -> dict[str, float | None]:

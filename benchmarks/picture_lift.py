@@ -1,7 +1,8 @@
 """Lift of synthetic pictures from few labels: a classifier on real unseen digits, beside what people try.
 
-For 10, 50 and 100 labels a class and several draws of them, a semi-supervised generator (`pseudo_labels`) learns these
-and the pool of all other training digits without labels; a classifier learns the labelled ones with each help.
+For 10, 50 and 100 labels a class and several draws of them, the other training digits are a pool without labels, which
+are seen in them (`synth.pseudo_labels`). A generator learns both; a classifier learns the labelled ones with each help,
+or the whole pool by its pseudo-labels.
 
 `python -m benchmarks.picture_lift --mnist FOLDER --minutes 2`
 """
@@ -20,11 +21,12 @@ from numpy.typing import NDArray
 from scipy.stats import t as student
 
 from benchmarks.cells import settings
-from benchmarks.digits import FOLDER, Digits, Labels, Levels, mnist
+from benchmarks.digits import FOLDER, Digits, Labels, Levels, mnist, pictures
 from synth import Synthesizer
-from synth.codecs.image import from_levels, to_levels
+from synth.codecs.image import to_levels
 from synth.console import stage
 from synth.picture_learning import Aid, learn
+from synth.pseudo_labels import pseudo_labelled
 from synth.storage import read_json, write_json, write_text
 
 log = logging.getLogger(__name__)
@@ -74,8 +76,9 @@ def _cell(
         return learn(images, labels, 10, steps=STEPS, seed=draw, **more).accuracy(unseen.images, unseen.labels)
 
     scores: dict[str, float] = {aid: score(known.images, known.labels, aid=aid) for aid in AIDS}
-    scores["pseudo_labels"] = score(known.images, known.labels, aid="affine", pool=train.images)
-    made = _made(train, rows, draw, system, minutes, threads)
+    filled = _filled(train, rows, draw)
+    scores["pseudo_labels"] = score(train.images, _labels(filled), aid="affine")
+    made = _made(filled, draw, system, minutes, threads)
     images, told = np.concatenate([known.images, made.images]), np.concatenate([known.labels, made.labels])
     share = np.repeat([1 / len(known.labels), 1 / len(made.labels)], [len(known.labels), len(made.labels)])
     scores["synthetic"] = score(images, told, share=share)
@@ -83,17 +86,24 @@ def _cell(
     return {name: round(value, 4) for name, value in scores.items()}
 
 
-def _made(train: Digits, rows: NDArray[np.int64], seed: int, system: str, minutes: float, threads: int) -> Digits:
-    """Drawn by a generator that knows the labels of some rows alone, equally many of each digit."""
+def _filled(train: Digits, rows: NDArray[np.int64], seed: int) -> pa.Table:
+    """All training digits with the labels of some rows, and those that are seen in the others."""
     labels: list[str | None] = [None] * len(train.labels)
     for row in rows:
         labels[row] = str(train.labels[row])
-    table = pa.table({"image": from_levels(train.images, range(len(labels))), "label": pa.array(labels, pa.string())})
+    return pseudo_labelled(pictures(train.images, label=labels), "label", seed=seed)
+
+
+def _made(filled: pa.Table, seed: int, system: str, minutes: float, threads: int) -> Digits:
+    """Drawn by a generator of the filled rows, equally many of each digit."""
     family, config = settings(system)
-    model = Synthesizer(family, seed=seed, max_minutes=minutes, threads=threads, pseudo_labels=True, **config)
-    drawn = model.fit(table, target="label").sample_table(DRAWN, balance="label")
-    told = np.array([int(label) for label in drawn.column("label").to_pylist()])
-    return Digits(to_levels(drawn.column("image"), model.schema_["image"]), told)
+    model = Synthesizer(family, seed=seed, max_minutes=minutes, threads=threads, **config)
+    drawn = model.fit(filled, target="label").sample_table(DRAWN, balance="label")
+    return Digits(to_levels(drawn.column("image"), model.schema_["image"]), _labels(drawn))
+
+
+def _labels(table: pa.Table) -> Labels:
+    return np.array([int(label) for label in table.column("label").to_pylist()], dtype=np.int64)
 
 
 def _figures(cells: Sequence[dict[str, float]], name: str) -> dict[str, float]:

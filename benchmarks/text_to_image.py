@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -45,66 +46,65 @@ def main(
     borders = Borders.of(learnt.images)
     train = captions.resized(learnt.take(np.tile(np.arange(len(learnt.labels)), COPIES)), rng)
     judge = learn(train.images, train.labels, 10, aid="affine", steps=STEPS, seed=seed)
-    task = _scenes if scenes else _single
+    judged = _scenes if scenes else _single
     for system in systems or SYSTEMS:
         family, config = settings(system)
         model = Synthesizer(family, seed=seed, max_minutes=minutes, threads=threads, **config)
         name = system.replace(":", "_").replace("/", "_") + ("-scenes" if scenes else "")
-        figures = task(model, train, captions.resized(unseen, rng), judge, borders, rows, rng, out / name)
+        task = Task(train, captions.resized(unseen, rng), judge, borders, rows, rng, out / name)
+        figures = judged(model, task)
         model.save(out / name / "model")
         write_json(out / name / "figures.json", figures)
         typer.echo(f"{name}: {figures}")
 
 
-def _single(
-    model: Synthesizer,
-    train: Digits,
-    unseen: Digits,
-    judge: Learnt,
-    borders: Borders,
-    rows: int,
-    rng: np.random.Generator,
-    place: Path,
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Task:
+    """What systems learn and are judged by; a sheet of what they draw goes to `place`."""
+
+    train: Digits
+    unseen: Digits
+    judge: Learnt
+    borders: Borders
+    rows: int
+    rng: np.random.Generator
+    place: Path
+
+    def seen(self, images: Levels) -> Attributes:
+        """The attributes of drawn pictures, their digits by the judge."""
+        return captions.seen(images, self.judge.chances(images).argmax(1), self.borders, clear=False)
+
+
+def _single(model: Synthesizer, task: Task) -> dict[str, Any]:
+    train, unseen, borders, rng = task.train, task.unseen, task.borders, task.rng
     known = captions.seen(train.images, train.labels, borders, clear=True)
     out = captions.held_out()
     shown = np.flatnonzero(~captions.is_held_out(known, out))
     said = captions.chosen(known.take(shown), rng)
     model.fit(pictures(train.images[shown], caption=[captions.caption(one) for one in said]))
 
-    def judged(images: Levels) -> Attributes:
-        return captions.seen(images, judge.chances(images).argmax(1), borders, clear=False)
-
     real = captions.chosen(captions.seen(unseen.images, unseen.labels, borders, clear=True), rng)
-    figures: dict[str, Any] = {"real": captions.kept(real, judged(unseen.images)), "pictures": len(shown)}
-    asked = [said[i] for i in rng.permutation(len(said))[:rows]]
+    figures: dict[str, Any] = {"real": captions.kept(real, task.seen(unseen.images)), "pictures": len(shown)}
+    asked = [said[i] for i in rng.permutation(len(said))[: task.rows]]
     held: Said = [
         {"digit": d, "size": s, "weight": w, "slant": int(rng.integers(3))}
-        for d, s, w in (out[i % len(out)] for i in range(rows))
+        for d, s, w in (out[i % len(out)] for i in range(task.rows))
     ]
     for name, wanted in (("seen", asked), ("held_out", held)):
-        images = drawn(model, [captions.caption(one) for one in wanted], place / f"{name}.png")
-        found = judged(images)
+        images = drawn(model, [captions.caption(one) for one in wanted], task.place / f"{name}.png")
+        found = task.seen(images)
         figures[name] = captions.kept(wanted, found)
         figures[f"{name}_shuffled"] = captions.kept([wanted[i] for i in rng.permutation(len(wanted))], found)
     return figures
 
 
-def _scenes(
-    model: Synthesizer,
-    train: Digits,
-    unseen: Digits,
-    judge: Learnt,
-    borders: Borders,
-    rows: int,
-    rng: np.random.Generator,
-    place: Path,
-) -> dict[str, Any]:
+def _scenes(model: Synthesizer, task: Task) -> dict[str, Any]:
     """Two digits of a size each, one left or right of the other; the halves of a picture are judged by themselves."""
+    rng = task.rng
 
     def paired(digits: Digits) -> tuple[Levels, list[str], list[tuple[dict[str, int], dict[str, int]]]]:
         order = rng.permutation(len(digits.labels))
-        found = captions.seen(digits.images, digits.labels, borders, clear=False)
+        found = captions.seen(digits.images, digits.labels, task.borders, clear=False)
         texts, halves = [], []
         left, right = order[: len(order) // 2], order[len(order) // 2 : 2 * (len(order) // 2)]
         for pair in zip(left, right, strict=True):
@@ -113,20 +113,16 @@ def _scenes(
             texts.append(scene(a, b, bool(rng.integers(2))))
         return np.concatenate([digits.images[left], digits.images[right]], 3), texts, halves
 
-    def judged(images: Levels) -> list[Attributes]:
-        sides = (images[..., :SIDE], images[..., SIDE:])
-        return [captions.seen(side, judge.chances(side).argmax(1), borders, clear=False) for side in sides]
-
     def kept(halves: list[tuple[dict[str, int], dict[str, int]]], images: Levels) -> dict[str, float]:
-        found = judged(images)
+        found = [task.seen(side) for side in (images[..., :SIDE], images[..., SIDE:])]
         sides = [captions.kept([pair[i] for pair in halves], found[i]) for i in (0, 1)]
         return {name: round((sides[0][name] + sides[1][name]) / 2, 4) for name in sides[0]}
 
-    images, texts, _ = paired(train)
+    images, texts, _ = paired(task.train)
     model.fit(pictures(images, caption=texts))
-    real, wanted, halves = paired(unseen)
-    made = drawn(model, wanted[:rows], place / "scenes.png")
-    halves = halves[:rows]
+    real, wanted, halves = paired(task.unseen)
+    made = drawn(model, wanted[: task.rows], task.place / "scenes.png")
+    halves = halves[: task.rows]
     order = rng.permutation(len(halves))
     return {
         "real": kept(halves, real[: len(halves)]),

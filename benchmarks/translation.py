@@ -14,17 +14,19 @@ import typer
 from numpy.typing import NDArray
 
 from benchmarks.cells import settings
-from benchmarks.digits import FOLDER, Digits, Levels, mnist, pictures, small
+from benchmarks.digits import FOLDER, Digits, Labels, Levels, mnist, pictures, small
 from synth import Synthesizer
 from synth.codecs.image import to_levels
 from synth.console import stage
 from synth.picture_learning import learn
 from synth.picture_tools import transform
-from synth.storage import write_json
+from synth.sheets import level_sheet
+from synth.storage import replacing, write_json
 
 log = logging.getLogger(__name__)
 STEPS = 1500  # of each classifier
 SEEDS = 3  # classifiers of each kind
+WIDE = 16  # pictures in a row of a sheet
 NUDGE = 8  # standard deviation of the noise that is put on a translation before the way back, in levels
 
 
@@ -52,10 +54,12 @@ def main(
 
 
 def _writers(train: Digits, unseen: Digits, model: Synthesizer, out: Path) -> dict[str, float]:
-    """Accuracy on MNIST of classifiers that learn scikit-learn's labelled digits, as they are and translated."""
+    """Accuracy on MNIST of classifiers that learn scikit-learn's labelled digits, as they are and translated.
+
+    Labels of MNIST's are told to nobody."""
     source = small()
-    _fit(model, source.images, train.images)
-    made = _translated(model, source.images, "a")
+    _fit(model, source.images, train.images, source.labels)
+    made = _translated(model, source.images, "a", source.labels)
     _show(source.images, made, out / "writers.png")
     accuracies = {
         name: float(np.mean([_accuracy(images, source.labels, unseen, seed) for seed in range(SEEDS)]))
@@ -102,25 +106,29 @@ def edges(images: Levels) -> Levels:
     return np.asarray((np.hypot(across, down) / 4).clip(0, 255).round(), dtype=np.uint8)
 
 
-def _fit(model: Synthesizer, a: Levels, b: Levels) -> None:
-    """Learn to translate between pictures of the domains `a` and `b`, of which there are equally many in a batch."""
+def _fit(model: Synthesizer, a: Levels, b: Levels, labels: Labels | None = None) -> None:
+    """Learn to translate between pictures of the domains `a` and `b`, of which there are equally many in a batch;
+    labels: of those of `a`, where some are known."""
     count = max(len(a), len(b))
     images = np.concatenate([np.resize(a, (count, *a.shape[1:])), np.resize(b, (count, *b.shape[1:]))])
-    model.fit(pictures(images, domain=["a"] * count + ["b"] * count), target="domain")
+    columns: dict[str, list[Any]] = {"domain": ["a"] * count + ["b"] * count}
+    if labels is not None:
+        columns["label"] = [*map(str, np.resize(labels, count)), *[None] * count]
+    model.fit(pictures(images, **columns), target="domain")
 
 
 def _show(before: Levels, after: Levels, place: Path) -> None:
     """Pictures above their translations."""
-    from PIL import Image
-
-    rows = [np.hstack([x[i, 0] for i in range(start, start + 20)]) for start in (0, 20, 40) for x in (before, after)]
-    place.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.vstack(rows)).resize((20 * 42, 6 * 42), Image.Resampling.NEAREST).save(place)
+    rows = [x[start : start + WIDE] for start in range(0, 3 * WIDE, WIDE) for x in (before, after)]
+    with replacing(place) as temporary:
+        temporary.write_bytes(level_sheet(np.stack(rows)))
 
 
-def _translated(model: Synthesizer, images: Levels, source: str) -> Levels:
-    rows = pictures(images, domain=[source] * len(images))
-    return to_levels(transform(model, rows).column("image"), model.schema_["image"])
+def _translated(model: Synthesizer, images: Levels, source: str, labels: Labels | None = None) -> Levels:
+    columns = {"domain": [source] * len(images)}
+    if labels is not None:
+        columns["label"] = list(map(str, labels))
+    return to_levels(transform(model, pictures(images, **columns)).column("image"), model.schema_["image"])
 
 
 def _accuracy(images: Levels, labels: NDArray[np.int64], unseen: Digits, seed: int) -> float:

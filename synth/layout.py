@@ -26,6 +26,7 @@ class ColumnLayout:
     ordered: (K,) float32, the place of each token on the number line scaled to [0, 1], NaN where it has none;
         all NaN for a nominal column
     frequency: (K,) float32, share of training rows, sums to 1
+    nullable: whether the last token stands for no value
     """
 
     name: str
@@ -33,6 +34,7 @@ class ColumnLayout:
     embedded: NDArray[np.bool_]
     ordered: NDArray[np.float32]
     frequency: NDArray[np.float32]
+    nullable: bool = False
 
     @property
     def cardinality(self) -> int:

@@ -19,7 +19,7 @@ from synth.errors import ConfigError
 from synth.frames import from_pandas
 from synth.models.base import ImageModel
 from synth.requests import IMAGE_BLOCK, Request
-from synth.sheets import level_sheet
+from synth.sheets import level_sheet, uri
 from synth.synthesizer import Synthesizer
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def walk_sheet(synthesizer: Synthesizer) -> str | None:
     if not isinstance(synthesizer.model_, ImageModel):
         return None
     found = walks(synthesizer, WALKS, FRAMES)
-    return None if found is None else level_sheet(found)
+    return None if found is None else uri(level_sheet(found))
 
 
 def _pictured(synthesizer: Synthesizer) -> tuple[ImageModel, ImageCodec]:

@@ -28,17 +28,17 @@ def contact_sheet(frame: pd.DataFrame, schema: Schema) -> str | None:
     columns = [
         [opened(pictures[row]["bytes"], f"row {row}") for row in rows[:ROWS]] for rows in _groups(frame, schema.target)
     ]
-    return sheet([[column[i] if i < len(column) else None for column in columns] for i in range(ROWS)])
+    return uri(sheet([[column[i] if i < len(column) else None for column in columns] for i in range(ROWS)]))
 
 
-def level_sheet(images: NDArray[np.uint8]) -> str:
-    """Pictures (rows, columns, C, H, W) as a PNG in a data URI."""
+def level_sheet(images: NDArray[np.uint8]) -> bytes:
+    """Pictures (rows, columns, C, H, W) as a PNG."""
     make = pillow().fromarray
     return sheet([[make(x[0] if len(x) == 1 else x.transpose(1, 2, 0)) for x in row] for row in images])
 
 
-def sheet(rows: Sequence[Sequence[Any]]) -> str:
-    """Rows of equally many `PIL.Image`s of one size, None for a gap, as a PNG in a data URI."""
+def sheet(rows: Sequence[Sequence[Any]]) -> bytes:
+    """Rows of equally many `PIL.Image`s of one size, None for a gap, as a PNG."""
     first = next(picture for row in rows for picture in row if picture is not None)
     scale = max(SIDE // max(first.size), 1)
     wide, high = (scale * side + GAP for side in first.size)
@@ -50,7 +50,12 @@ def sheet(rows: Sequence[Sequence[Any]]) -> str:
                 whole.paste(drawn, (GAP + i * wide, GAP + j * high))
     sink = io.BytesIO()
     whole.save(sink, "PNG")
-    return "data:image/png;base64," + base64.b64encode(sink.getvalue()).decode("ascii")
+    return sink.getvalue()
+
+
+def uri(png: bytes) -> str:
+    """A PNG as a data URI, which a page can hold."""
+    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
 
 
 def _groups(frame: pd.DataFrame, target: str | None) -> list[NDArray[np.int64]]:

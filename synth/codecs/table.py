@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -137,11 +137,8 @@ class TableCodec:
 
     def nulls(self, d: int) -> NDArray[np.bool_]:
         """(K,) which token of a modelled column is the null."""
-        i, layout = self._modelled[d]
-        null = np.zeros(layout.cardinality, dtype=bool)
-        if self.schema.columns[i].nullable:
-            null[-1] = True
-        return null
+        layout = self._modelled[d][1]
+        return np.arange(layout.cardinality) >= layout.cardinality - layout.nullable
 
     def valued(self, d: int) -> NDArray[np.bool_]:
         """(K,) which tokens of a modelled category stand for one value of their own."""
@@ -179,7 +176,9 @@ class TableCodec:
     @cached_property
     def _layouts(self) -> list[ColumnLayout | None]:
         """Of each column in the schema's order; None where it is not modelled."""
-        return [column.layout(name) for column, name in zip(self.columns, self.schema.names, strict=True)]
+        pairs = zip(self.columns, self.schema.columns, strict=True)
+        layouts = [(codec.layout(column.name), column.nullable) for codec, column in pairs]
+        return [found and replace(found, nullable=nullable) for found, nullable in layouts]
 
     @cached_property
     def _modelled(self) -> list[tuple[int, ColumnLayout]]:

@@ -305,7 +305,8 @@ class AdversarialConfig(GameConfig, ImageConfig):
 
     noise: normal variables that a picture is made of
     patch: pixels of a side that are folded into channels
-    widths: channels of each level, the finest first; blocks: of each level
+    widths: channels of each level, the finest first; blocks: of each level of the generator
+    critic_blocks: of each level of the critic, which learns few pictures by heart where it has many
     """
 
     epochs: int = Field(60, ge=1)
@@ -318,6 +319,7 @@ class AdversarialConfig(GameConfig, ImageConfig):
     patch: int = Field(2, ge=1)
     widths: tuple[int, ...] = (64, 128)
     blocks: int = Field(1, ge=1)
+    critic_blocks: int = Field(1, ge=1)
 
 
 class AdversarialModel(ImageModel):
@@ -329,7 +331,7 @@ class AdversarialModel(ImageModel):
         super().__init__(config, layout, generator)
         fold = self.fold(config.patch, config.widths)
         self.generator = self.build(fold, generator)
-        self.game = Game(Critic(fold, config.widths, config.blocks, generator), config)
+        self.game = Game(Critic(fold, config.widths, config.critic_blocks, generator), config)
 
     @abstractmethod
     def build(self, fold: Fold, generator: torch.Generator) -> nn.Module:

@@ -2,7 +2,9 @@
 
 Two generators and two critics (Zhu et al. 2017): each generator plays `synth.nets.game` against the critic of the
 domain that it makes, a cycle has to come back, and what is of the domain already has to stay. Critics also see former
-translations (Shrivastava et al. 2017). It translates pictures and draws none.
+translations (Shrivastava et al. 2017). Where the pictures have labels beside their domain, some of which may be null, a
+classifier of both domains and of translations has to see them in a translation (Bousmalis et al. 2017). It translates
+pictures and draws none.
 """
 
 from __future__ import annotations
@@ -18,6 +20,8 @@ from torch import Tensor, nn
 from synth.errors import ConfigError
 from synth.layout import ImageLayout
 from synth.models.base import Batch, Descend, ImageConfig, ImageModel, levels, scaled
+from synth.nets.augment import affine
+from synth.nets.classifier import Classifier
 from synth.nets.critic import Critic
 from synth.nets.draws import rand
 from synth.nets.game import Game, GameConfig
@@ -30,6 +34,7 @@ class Config(GameConfig, ImageConfig):
 
     cycle: weight of the mean absolute difference after a way there and back
     identity: weight of that of pictures that are of the domain already
+    label: weight of the cross-entropy of labels in a translation; sight: channels of each level of their classifier
     memory: former translations of each domain that its critic may see
     patch: pixels of a side that are folded into channels; widths: channels of each level; blocks: of each level
     """
@@ -41,8 +46,10 @@ class Config(GameConfig, ImageConfig):
     gradient_clip: float = Field(100.0, gt=0)
     ema_decay: float = Field(0.998, ge=0, lt=1)
     penalty: float = Field(0.1, ge=0)
-    cycle: float = Field(10.0, ge=0)
-    identity: float = Field(5.0, ge=0)
+    cycle: float = Field(3.0, ge=0)
+    identity: float = Field(1.0, ge=0)
+    label: float = Field(2.0, ge=0)
+    sight: tuple[int, ...] = (16, 32, 64)
     memory: int = Field(50, ge=0)
     patch: int = Field(2, ge=1)
     widths: tuple[int, ...] = (32, 64)
@@ -117,6 +124,9 @@ class Model(ImageModel):
         histories = [History(config.memory, layout) for _ in range(2)]
         self.translators, self.games = nn.ModuleList(translators), nn.ModuleList(games)
         self.histories = nn.ModuleList(histories)
+        self.lasting = [(d, column) for d, column in enumerate(layout.labels.columns) if d != layout.target]
+        self.sizes = [column.cardinality for _, column in self.lasting]
+        self.classifier = Classifier(layout.channels, config.sight, sum(self.sizes), self.precision, generator)
         self.sides = list(zip(translators, games, histories, strict=True))
 
     def loss(self, batch: Batch, generator: torch.Generator) -> Tensor:
@@ -134,16 +144,36 @@ class Model(ImageModel):
         if not count:
             return 0.0
         real = [pictures[:count] for pictures in real]
-        nothing = batch["tokens"][:count, :0]
-        made = [translate(other) for (translate, _, _), other in zip(self.sides, real[::-1], strict=True)]
+        tokens = [batch["tokens"][domain == side][:count] for side in (0, 1)]
+        nothing = tokens[0][:, :0]
+        pairs = zip(self.sides, real, real[::-1], strict=True)
+        both = [translate(torch.cat([other, own])).chunk(2) for (translate, *_), own, other in pairs]
+        made, kept = zip(*both, strict=True)
         fooled, back, same = (x.new_zeros(()) for _ in range(3))
-        for (translate, game, history), mine, theirs, own in zip(self.sides, made, made[::-1], real, strict=True):
+        turns = zip(self.sides, made, made[::-1], kept, real, strict=True)
+        for (translate, game, history), mine, theirs, left, own in turns:
             game.judge(own, history.swap(mine.detach(), generator), nothing, descend, generator)
             fooled = fooled + game.loss(mine, own, nothing, generator)
             back = back + F.l1_loss(translate(theirs), own)
-            same = same + F.l1_loss(translate(own), own)
-        descend(fooled + self.config.cycle * back + self.config.identity * same, list(self.translators.parameters()))
+            same = same + F.l1_loss(left, own)
+        loss = fooled + self.config.cycle * back + self.config.identity * same
+        if self.lasting and self.config.label:
+            translated, told = torch.cat(made), torch.cat(tokens[::-1])
+            seen, known = torch.cat([*real, translated.detach()]), torch.cat([*tokens, told])
+            descend(self._label_loss(affine(seen, generator), known), list(self.classifier.parameters()))
+            loss = loss + self.config.label * self._label_loss(translated, told)
+        descend(loss, list(self.translators.parameters()))
         return float(back.detach()) / 2
+
+    def _label_loss(self, x: Tensor, tokens: Tensor) -> Tensor:
+        """Cross-entropy of the labels (B, D) that are known, in pictures of either domain."""
+        total = x.new_zeros(())
+        for (d, column), logits in zip(self.lasting, self.classifier(x).split(self.sizes, 1), strict=True):
+            label = tokens[:, d]
+            known = label < column.cardinality - column.nullable
+            each = F.cross_entropy(logits, label, reduction="none")
+            total = total + (each * known).sum() / known.sum().clamp_min(1)
+        return total
 
     def finish(self) -> None:
         """Forget the former translations, from which training pictures could be told."""

@@ -38,8 +38,12 @@ def rand_augment(x: Tensor, generator: torch.Generator) -> Tensor:
     for _ in range(2):
         kind = (rand((len(x),), generator, x.device) * len(CHANGES)).long()
         strength = 2 * rand((len(x),), generator, x.device) - 1
-        changed = torch.stack([change(x, strength) for change in CHANGES])  # (changes, B, C, H, W)
-        x = changed[kind, torch.arange(len(x), device=x.device)]
+        changed = torch.empty_like(x)
+        for number, change in enumerate(CHANGES):
+            rows = kind == number
+            if rows.any():
+                changed[rows] = change(x[rows], strength[rows])
+        x = changed
     return x
 
 

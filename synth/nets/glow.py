@@ -1,11 +1,13 @@
 """Invertible steps over pictures (Kingma & Dhariwal 2018, Glow): each gives what it makes and the log-determinant.
 
-Every step has `forward(x, known) -> (z, (B,))` and `inverse(z, known) -> x`, which undo each other.
+Every step has `forward(x, known, seen) -> (z, (B,))` and `inverse(z, known, seen) -> x`, which undo each other; known:
+(B, E), a vector that all places are told; seen: (B, S, H, W), what is seen there already, None where nothing is.
 """
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -15,7 +17,6 @@ from synth.nets.convolutions import Conv
 from synth.nets.dense import Linear
 
 MOST = 2.0  # of a coupling's log-scale, to both sides
-LOG_TWO_PI = math.log(2 * math.pi)
 
 
 class Affine(nn.Module):
@@ -33,12 +34,12 @@ class Affine(nn.Module):
         self.log_scale.copy_(-deviation.clamp_min(1e-3).log())
         self.bias.copy_(-mean * self.log_scale.exp())
 
-    def forward(self, x: Tensor, _: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, _: Tensor, __: Tensor | None) -> tuple[Tensor, Tensor]:
         """x: (B, C, H, W)."""
         places = x.shape[2] * x.shape[3]
         return x * self.log_scale.exp() + self.bias, (self.log_scale.sum() * places).expand(len(x))
 
-    def inverse(self, z: Tensor, _: Tensor) -> Tensor:
+    def inverse(self, z: Tensor, _: Tensor, __: Tensor | None) -> Tensor:
         """What `forward` took."""
         return (z - self.bias) * (-self.log_scale).exp()
 
@@ -59,13 +60,13 @@ class Mix(nn.Module):
         self.upper = nn.Parameter(upper.triu(1).contiguous())
         self.log_scale = nn.Parameter(upper.diagonal().abs().log().contiguous())
 
-    def forward(self, x: Tensor, _: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, _: Tensor, __: Tensor | None) -> tuple[Tensor, Tensor]:
         """x: (B, C, H, W)."""
         return F.conv2d(x, self._matrix()[:, :, None, None]), (self.log_scale.sum() * x.shape[2] * x.shape[3]).expand(
             len(x)
         )
 
-    def inverse(self, z: Tensor, _: Tensor) -> Tensor:
+    def inverse(self, z: Tensor, _: Tensor, __: Tensor | None) -> Tensor:
         """What `forward` took."""
         return F.conv2d(z, torch.linalg.inv(self._matrix().double()).to(z.dtype)[:, :, None, None])
 
@@ -77,43 +78,55 @@ class Mix(nn.Module):
 
 
 class Coupling(nn.Module):
-    """Half of the channels, and what is known, scale and shift the other half (section 3.3)."""
+    """Half of the channels, and what is known and seen, scale and shift the other half (section 3.3).
+
+    size: of the convolutions; width: of their hidden channels
+    """
 
     def __init__(
-        self, channels: int, width: int, known: int, precision: torch.dtype, generator: torch.Generator
+        self,
+        channels: int,
+        size: int,
+        width: int,
+        known: int,
+        seen: int,
+        precision: torch.dtype,
+        generator: torch.Generator,
     ) -> None:
         super().__init__()
         self.first, self.precision = channels // 2, precision
-        self.entry = Conv(self.first, width, 3, 1.0, generator)
+        self.entry = Conv(self.first, width, size, 1.0, generator)
+        self.seen = Conv(seen, width, 1, 1.0, generator) if seen else None
         self.known = Linear(known, 2 * width, 0.3, generator)
-        self.inner = Conv(width, width, 3, 1.4, generator)
-        self.exit = Conv(width, 2 * (channels - self.first), 3, 0.0, generator)
+        self.inner = Conv(width, width, size, 1.4, generator)
+        self.exit = Conv(width, 2 * (channels - self.first), size, 0.0, generator)
 
-    def forward(self, x: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
-        """x: (B, C, H, W), known: (B, E)."""
+    def forward(self, x: Tensor, known: Tensor, seen: Tensor | None) -> tuple[Tensor, Tensor]:
+        """x: (B, C, H, W)."""
         kept, moved = x[:, : self.first], x[:, self.first :]
-        log_scale, shift = self._net(kept, known)
+        log_scale, shift = self._net(kept, known, seen)
         return torch.cat([kept, torch.addcmul(shift, moved, log_scale.exp())], 1), log_scale.flatten(1).sum(1)
 
-    def inverse(self, z: Tensor, known: Tensor) -> Tensor:
+    def inverse(self, z: Tensor, known: Tensor, seen: Tensor | None) -> Tensor:
         """What `forward` took."""
         kept, moved = z[:, : self.first], z[:, self.first :]
-        log_scale, shift = self._net(kept, known)
+        log_scale, shift = self._net(kept, known, seen)
         return torch.cat([kept, (moved - shift) * (-log_scale).exp()], 1)
 
-    def _net(self, kept: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+    def _net(self, kept: Tensor, known: Tensor, seen: Tensor | None) -> tuple[Tensor, Tensor]:
         scale, shift = self.known(known)[:, :, None, None].to(self.precision).chunk(2, 1)
-        hidden = F.silu(torch.addcmul(shift, self.entry(kept.to(self.precision)), 1 + scale))
+        hidden = self.entry(kept.to(self.precision))
+        if self.seen is not None and seen is not None:
+            hidden = hidden + self.seen(seen)
+        hidden = F.silu(torch.addcmul(shift, hidden, 1 + scale))
         log_scale, moved = self.exit(F.silu(self.inner(hidden))).float().chunk(2, 1)
         return MOST * torch.tanh(log_scale / MOST), moved
 
 
 class Chain(nn.Module):
-    """Steps of the three kinds in turn."""
+    """Steps of the three kinds in turn; options as those of `Coupling`."""
 
-    def __init__(
-        self, channels: int, steps: int, width: int, known: int, precision: torch.dtype, generator: torch.Generator
-    ) -> None:
+    def __init__(self, channels: int, steps: int, generator: torch.Generator, **options: Any) -> None:
         super().__init__()
         self.steps = nn.ModuleList(
             step
@@ -121,57 +134,48 @@ class Chain(nn.Module):
             for step in (
                 Affine(channels),
                 Mix(channels, generator),
-                Coupling(channels, width, known, precision, generator),
+                Coupling(channels, generator=generator, **options),
             )
         )
 
     @torch.no_grad()
-    def ready(self, x: Tensor, known: Tensor) -> Tensor:
-        """Make every `Affine` normal for x, and give what x becomes."""
+    def ready(self, x: Tensor, known: Tensor, seen: Tensor | None) -> None:
+        """Make every `Affine` normal for x."""
         for step in self.steps:
             if isinstance(step, Affine):
                 step.ready(x)
-            x = step(x, known)[0]
-        return x
+            x = step(x, known, seen)[0]
 
-    def forward(self, x: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
-        """x: (B, C, H, W), known: (B, E)."""
-        total = x.new_zeros(len(x))
+    def log_prob(self, x: Tensor, known: Tensor, seen: Tensor | None) -> Tensor:
+        """(B,) nats of x (B, C, H, W), which the steps make standard normal."""
+        total = x.new_full((len(x),), -0.5 * math.log(2 * math.pi) * x[0].numel())
         for step in self.steps:
-            x, determinant = step(x, known)
+            x, determinant = step(x, known, seen)
             total = total + determinant
-        return x, total
+        return total - 0.5 * x.flatten(1).square().sum(1)
 
-    def inverse(self, z: Tensor, known: Tensor) -> Tensor:
-        """What `forward` took."""
+    def inverse(self, z: Tensor, known: Tensor, seen: Tensor | None) -> Tensor:
+        """What the steps make z of."""
         for step in reversed(list(self.steps)):
-            z = step.inverse(z, known)  # type: ignore[operator]
+            z = step.inverse(z, known, seen)  # type: ignore[operator]
         return z
 
 
-class Gaussian(nn.Module):
-    """A normal distribution of channels (B, O, H, W) given other ones (B, I, H, W) and what is known."""
+def halves(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Haar's wavelets: (B, C, H, W) as it is at half its sides, (B, C, H / 2, W / 2), and the details (B, 3 C, H / 2,
+    W / 2) that are left out of it; orthonormal."""
+    B, C, H, W = x.shape
+    parts = _turned(F.pixel_unshuffle(x, 2).view(B, C, 4, H // 2, W // 2))
+    return parts[:, :, 0], parts[:, :, 1:].flatten(1, 2)
 
-    def __init__(self, inputs: int, outputs: int, known: int, generator: torch.Generator) -> None:
-        super().__init__()
-        self.inputs, self.outputs = inputs, outputs
-        self.exit = Conv(inputs, 2 * outputs, 3, 0.0, generator) if inputs and outputs else None
-        self.known = Linear(known, 2 * outputs, 0.0, generator)
 
-    def log_prob(self, z: Tensor, given: Tensor | None, known: Tensor) -> Tensor:
-        """(B,) nats."""
-        mean, log_scale = self._parts(given, known)
-        square = ((z - mean) * (-log_scale).exp()).square()
-        return -(0.5 * (square + LOG_TWO_PI) + log_scale).expand_as(z).flatten(1).sum(1)
+def whole(small: Tensor, details: Tensor) -> Tensor:
+    """What `halves` took."""
+    parts = torch.cat([small[:, :, None], details.view(len(small), -1, 3, *small.shape[2:])], 2)
+    return F.pixel_shuffle(_turned(parts).flatten(1, 2), 2)
 
-    def draw(self, noise: Tensor, given: Tensor | None, known: Tensor) -> Tensor:
-        """Standard normal values (B, O, H, W) as values of the distribution."""
-        mean, log_scale = self._parts(given, known)
-        return torch.addcmul(mean, noise, log_scale.exp())
 
-    def _parts(self, given: Tensor | None, known: Tensor) -> tuple[Tensor, Tensor]:
-        parts = self.known(known)[:, :, None, None]
-        if self.exit is not None:
-            parts = parts + self.exit(given)
-        mean, log_scale = parts.chunk(2, 1)
-        return mean, log_scale.clamp(-6, 6)
+def _turned(parts: Tensor) -> Tensor:
+    """(B, C, 4, H, W) by the Hadamard matrix, which is its own inverse."""
+    a, b, c, d = parts.unbind(2)
+    return torch.stack([a + b + c + d, a - b + c - d, a + b - c - d, a - b - c + d], 2) / 2

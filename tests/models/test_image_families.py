@@ -18,7 +18,7 @@ from synth.training import train
 CPU = torch.device("cpu")
 SMALL = {"patch": 1, "widths": (32, 48), "blocks": 1, "epochs": 1}
 TINY = {
-    "image_flow": {"widths": (32, 32), "steps": (2, 4), "left": 0.5, "epochs": 1},
+    "image_flow": {"widths": (32,), "steps": (4,), "small_width": 64, "small_steps": 6, "blocks": 1, "epochs": 1},
     "image_autoregressive": {**SMALL, "width": 64, "layers": 2, "codebook": 64},
     "image_vae": {**SMALL, "latents": 24, "prior_width": 128, "prior_blocks": 2},
     "image_diffusion": {**SMALL, "steps": 6},

@@ -93,6 +93,25 @@ def test_a_translator_keeps_no_picture_and_draws_none(translator):
         transform(translator, table(3), "dream")
 
 
+def test_labels_that_are_known_are_asked_of_a_translation_and_nulls_are_not(translator):
+    images, digits = levels()
+    half = 150
+    labels = [*map(str, digits[:half]), *[None] * half]
+    both = np.concatenate([images[:half], faded(images[half : 2 * half])])
+    rows = pictures(both, domain=["plain"] * half + ["faded"] * half, label=labels)
+    fitted = Synthesizer("cyclegan", widths=(16, 16), sight=(16,), epochs=1).fit(rows, target="domain")
+    made = transform(fitted, rows)
+    assert made.column("label").to_pylist() == labels
+    model, batch = fitted.model_, fitted.batch(rows)
+    x, tokens = torch.zeros((2 * half, 1, 8, 8)), batch["tokens"]
+    place = 1 - model.target
+    logits = model.classifier(x[:half])
+    known = torch.nn.functional.cross_entropy(logits, tokens[:half, place])
+    assert torch.allclose(model._label_loss(x, tokens), known, rtol=1e-3)
+    assert model._label_loss(x[half:], tokens[half:]) == 0
+    assert not translator.model_.lasting
+
+
 def test_the_history_shows_former_pictures_in_the_place_of_some():
     history = History(4, translator_layout())
     generator = torch.Generator().manual_seed(0)
