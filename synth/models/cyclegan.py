@@ -126,7 +126,8 @@ class Model(ImageModel):
         self.histories = nn.ModuleList(histories)
         self.lasting = [(d, column) for d, column in enumerate(layout.labels.columns) if d != layout.target]
         self.sizes = [column.cardinality for _, column in self.lasting]
-        self.classifier = Classifier(layout.channels, config.sight, sum(self.sizes), self.precision, generator)
+        sees = Classifier(layout.channels, config.sight, sum(self.sizes), self.precision, generator)
+        self.classifier = sees if self.lasting else None
         self.sides = list(zip(translators, games, histories, strict=True))
 
     def loss(self, batch: Batch, generator: torch.Generator) -> Tensor:
@@ -157,21 +158,22 @@ class Model(ImageModel):
             back = back + F.l1_loss(translate(theirs), own)
             same = same + F.l1_loss(left, own)
         loss = fooled + self.config.cycle * back + self.config.identity * same
-        if self.lasting and self.config.label:
+        if self.classifier is not None:
             translated, told = torch.cat(made), torch.cat(tokens[::-1])
             seen, known = torch.cat([*real, translated.detach()]), torch.cat([*tokens, told])
-            descend(self._label_loss(affine(seen, generator), known), list(self.classifier.parameters()))
-            loss = loss + self.config.label * self._label_loss(translated, told)
+            logits = self.classifier(affine(seen, generator))
+            descend(self._label_loss(logits, known), list(self.classifier.parameters()))
+            loss = loss + self.config.label * self._label_loss(self.classifier(translated), told)
         descend(loss, list(self.translators.parameters()))
         return float(back.detach()) / 2
 
-    def _label_loss(self, x: Tensor, tokens: Tensor) -> Tensor:
-        """Cross-entropy of the labels (B, D) that are known, in pictures of either domain."""
-        total = x.new_zeros(())
-        for (d, column), logits in zip(self.lasting, self.classifier(x).split(self.sizes, 1), strict=True):
+    def _label_loss(self, logits: Tensor, tokens: Tensor) -> Tensor:
+        """Cross-entropy of the labels (B, D) that are known; logits: of all columns beside each other."""
+        total = logits.new_zeros(())
+        for (d, column), part in zip(self.lasting, torch.split(logits, self.sizes, 1), strict=True):
             label = tokens[:, d]
             known = label < column.cardinality - column.nullable
-            each = F.cross_entropy(logits, label, reduction="none")
+            each = F.cross_entropy(part, label, reduction="none")
             total = total + (each * known).sum() / known.sum().clamp_min(1)
         return total
 
