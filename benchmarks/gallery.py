@@ -123,7 +123,7 @@ def _tables(file: Path, seed: int) -> dict[str, pa.Table]:
 
 
 def _digits(table: pa.Table) -> Digits:
-    image = detect(table.slice(0, 1).select(["image"]))["image"]
+    image = detect(table.select(["image"]))["image"]
     labels = np.array([int(label) for label in table.column("label").to_pylist()], dtype=np.int64)
     return Digits(to_levels(table.column("image"), image), labels)
 
