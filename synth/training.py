@@ -232,8 +232,9 @@ class Training:
         if self.progress.row_sum:
             self.finish_epoch(on_epoch)
         self.model.load_state_dict(self.best or self.averaged.state_dict())
-        self.model.finish()
         self.model.eval()
+        with torch.no_grad():
+            self.model.finish(all_batches(self.tensors, self.plan.rows + self.validation_rows, self.device))
         return stopped
 
     def verdict(self) -> Stopped | None:

@@ -144,8 +144,9 @@ class GenerativeModel(Grown, ABC):
         """Make good, after the last private step and without any row, what noise has done to the frequencies that the
         layout tells. Nothing by default."""
 
-    def finish(self) -> None:
-        """After the last step, in the state that is kept: forget what only the training needs. Nothing by default."""
+    def finish(self, batches: Iterable[Batch]) -> None:
+        """After the last step, in the state that is kept, see all training rows once more: learn what takes trained
+        networks, forget what only the training needs. Nothing by default."""
 
     def step(self, batch: Batch, generator: torch.Generator, descend: Descend) -> float:
         """Learn from one batch; returns the figure that stands for it in the training curve.

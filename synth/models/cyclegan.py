@@ -9,6 +9,7 @@ pictures and draws none.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import cast
 
@@ -177,7 +178,7 @@ class Model(ImageModel):
             total = total + (each * known).sum() / known.sum().clamp_min(1)
         return total
 
-    def finish(self) -> None:
+    def finish(self, batches: Iterable[Batch]) -> None:
         """Forget the former translations, from which training pictures could be told."""
         for _, _, history in self.sides:
             history.forget()

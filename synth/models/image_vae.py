@@ -8,6 +8,7 @@ shown to the encoder under noise (Im et al. 2017), so that it serves to take noi
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
 from itertools import pairwise
 from typing import cast
@@ -23,6 +24,7 @@ from synth.nets.denoiser import Denoiser
 from synth.nets.dense import Linear
 from synth.nets.draws import posterior, rand, randn
 from synth.nets.labels import LabelVector, guided
+from synth.nets.mixture import Mixture
 from synth.nets.pyramids import Down, Fold, Up
 
 LEAST_SCALE = -4.0  # logarithm of a logistic's scale, of values from -1 to 1
@@ -35,6 +37,7 @@ class Config(ImageConfig):
     divergence: weight of the code's divergence from the prior; below 1 codes tell more and pictures are sharper
     noisy: share of the training pictures that the encoder sees under Gaussian noise, of deviations up to `noise` of
         values from -1 to 1
+    mixture: normal distributions that say which codes are usual, for anomaly scores
     climb: steps in which a code follows a noisy picture when its noise is taken away
     patch: pixels of a side that are folded into channels; widths: channels of each level; blocks: of each level
     prior_width, prior_blocks: of the second stage; steps: evaluations of it that draw a code
@@ -53,6 +56,7 @@ class Config(ImageConfig):
     noisy: float = Field(0.2, ge=0, le=1)
     noise: float = Field(1.0, ge=0)
     climb: int = Field(30, ge=0)
+    mixture: int = Field(20, ge=1)
     prior_width: int = Field(384, ge=1)
     prior_blocks: int = Field(4, ge=1)
     steps: int = Field(6, ge=1)
@@ -126,6 +130,7 @@ class Model(ImageModel):
         self.encoder = Encoder(config, fold, generator)
         self.decoder = Decoder(config, layout, fold, generator)
         self.prior = Prior(config, layout, generator)
+        self.mixture = Mixture(config.mixture, config.latents)
         self.register_buffer("centre", torch.zeros(config.latents))
         self.register_buffer("spread", torch.ones(config.latents))
         self.register_buffer("blur", torch.ones(config.latents))
@@ -134,22 +139,14 @@ class Model(ImageModel):
         """Nats that a picture takes, by both parts of its code, and the squared error of the flow on its codes."""
         images, tokens = batch["images"], batch["tokens"]
         seen, clear = self._seen(scaled(images), generator)
-        nats, divergence, code, spread = self._bound(seen, images, tokens, generator)
-        if self.training:
-            with torch.no_grad():
-                self._follow(code[clear], spread[clear])
-        loss: Tensor = (nats + self.config.divergence * divergence).mean()
-        return loss + self._prior_loss(code.detach()[clear], tokens[clear], generator)
-
-    def _bound(
-        self, seen: Tensor, images: Tensor, tokens: Tensor, generator: torch.Generator
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """(B,) nats of the values given a code drawn for what the encoder sees, (B,) of the code, the code, and its
-        log-deviations (B, Z)."""
         mean, spread = self.encoder(seen)
         code, divergence = posterior(mean, spread, generator)
         nats = -log_levels(images, *self.decoder(code, tokens)).flatten(1).sum(1)
-        return nats, divergence.sum(1), code, spread
+        if self.training:
+            with torch.no_grad():
+                self._follow(code[clear], spread[clear])
+        loss: Tensor = (nats + self.config.divergence * divergence.sum(1)).mean()
+        return loss + self._prior_loss(code.detach()[clear], tokens[clear], generator)
 
     def _seen(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """What the encoder sees of pictures while training, and (B,) which of them it sees clearly."""
@@ -168,7 +165,7 @@ class Model(ImageModel):
                 kept.lerp_(now, 0.01)
 
     def _prior_loss(self, code: Tensor, tokens: Tensor, generator: torch.Generator) -> Tensor:
-        code = (code - self.centre) / self.spread
+        code = self._standard(code)
         time = torch.special.expit(randn((len(code),), generator, code.device))
         noise = randn(code.shape, generator, code.device)
         told = rand((len(code),), generator, code.device) >= self.config.untold
@@ -199,11 +196,19 @@ class Model(ImageModel):
         mean: Tensor = self.encoder(scaled(batch["images"]))[0]
         return mean
 
+    def finish(self, batches: Iterable[Batch]) -> None:
+        """Fit the mixture to the codes."""
+        self.mixture.fit(torch.cat([self._standard(self.encode(batch)) for batch in batches]))
+
     def anomaly_score(self, batch: Batch, generator: torch.Generator) -> Tensor:
-        """(B,) nats that a picture takes by one draw of its code: the negative evidence lower bound (An & Cho 2015)."""
-        images = batch["images"]
-        nats, divergence, _, _ = self._bound(scaled(images), images, batch["tokens"], generator)
-        return nats + divergence
+        """(B,) nats that a picture's code takes under the mixture.
+
+        Not the evidence lower bound, which finds plain pictures likely, whatever they show (Nalisnick et al. 2019).
+        """
+        return -self.mixture.log_prob(self._standard(self.encode(batch)))
+
+    def _standard(self, code: Tensor) -> Tensor:
+        return (code - self.centre) / self.spread
 
     def transform(self, how: str, batch: Batch, wanted: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
         """Decoded means of the codes; to `denoise`, of codes that follow the noisy picture."""
