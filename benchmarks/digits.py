@@ -42,6 +42,11 @@ def pictures(images: Levels, **columns: list[Any]) -> pa.Table:
     return pa.table({"image": from_levels(images, range(len(images))), **columns})
 
 
+def labels_of(table: pa.Table) -> Labels:
+    """(N,) of the column `label`."""
+    return np.array([int(label) for label in table.column("label").to_pylist()], dtype=np.int64)
+
+
 def mnist(folder: Path) -> tuple[Digits, Digits]:
     """The 8,000 digits to learn and the 2,000 unseen ones, of the idx.gz pair in a folder."""
     files = [folder / f"mnist-t10k-{name}-idx{dims}-ubyte.gz" for name, dims in (("images", 3), ("labels", 1))]

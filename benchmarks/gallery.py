@@ -21,7 +21,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from benchmarks import captions
 from benchmarks.captions import Borders
-from benchmarks.digits import Digits, psnr, small
+from benchmarks.digits import Digits, labels_of, pictures, psnr, small
 from benchmarks.processes import spend
 from synth import Synthesizer
 from synth.codecs.image import from_levels, to_levels
@@ -115,17 +115,14 @@ def _tables(file: Path, seed: int) -> dict[str, pa.Table]:
     return {
         "digits": train,
         "unseen": unseen,
-        "captioned": pa.table({"image": from_levels(sized.images, range(len(texts))), "caption": texts}),
-        "domains": pa.table(
-            {"image": from_levels(domains, range(2 * LEARNT)), "domain": ["scikit-learn"] * LEARNT + ["MNIST"] * LEARNT}
-        ),
+        "captioned": pictures(sized.images, caption=texts),
+        "domains": pictures(domains, domain=["scikit-learn"] * LEARNT + ["MNIST"] * LEARNT),
     }
 
 
 def _digits(table: pa.Table) -> Digits:
     image = detect(table.select(["image"]))["image"]
-    labels = np.array([int(label) for label in table.column("label").to_pylist()], dtype=np.int64)
-    return Digits(to_levels(table.column("image"), image), labels)
+    return Digits(to_levels(table.column("image"), image), labels_of(table))
 
 
 def _place(piece: Piece, out: Path) -> Path:
@@ -189,9 +186,8 @@ def _changes(piece: Piece, model: Synthesizer, tables: Mapping[str, pa.Table]) -
 
     if piece.family == "cyclegan":
         source = small().take(np.arange(SHOWN))
-        image = from_levels(source.images, range(SHOWN))
-        there = transform(model, pa.table({"image": image, "domain": ["scikit-learn"] * SHOWN}))
-        back = pa.table({"image": unseen.column("image"), "domain": ["MNIST"] * SHOWN})
+        there = transform(model, pictures(source.images, domain=["scikit-learn"] * SHOWN))
+        back = pictures(digits.images, domain=["MNIST"] * SHOWN)
         return [
             ("scikit-learn's digits, as MNIST's", strip(source.images, there)),
             ("MNIST's digits, as scikit-learn's", strip(digits.images, transform(model, back))),

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from scipy.stats import t as student
 
 from benchmarks.cells import settings
-from benchmarks.digits import FOLDER, Digits, Labels, Levels, mnist, pictures
+from benchmarks.digits import FOLDER, Digits, Labels, Levels, labels_of, mnist, pictures
 from synth import Synthesizer
 from synth.codecs.image import to_levels
 from synth.console import stage
@@ -77,7 +77,7 @@ def _cell(
 
     scores: dict[str, float] = {aid: score(known.images, known.labels, aid=aid) for aid in AIDS}
     filled = _filled(train, rows, draw)
-    scores["pseudo_labels"] = score(train.images, _labels(filled), aid="affine")
+    scores["pseudo_labels"] = score(train.images, labels_of(filled), aid="affine")
     made = _made(filled, draw, system, minutes, threads)
     images, told = np.concatenate([known.images, made.images]), np.concatenate([known.labels, made.labels])
     share = np.repeat([1 / len(known.labels), 1 / len(made.labels)], [len(known.labels), len(made.labels)])
@@ -99,11 +99,7 @@ def _made(filled: pa.Table, seed: int, system: str, minutes: float, threads: int
     family, config = settings(system)
     model = Synthesizer(family, seed=seed, max_minutes=minutes, threads=threads, **config)
     drawn = model.fit(filled, target="label").sample_table(DRAWN, balance="label")
-    return Digits(to_levels(drawn.column("image"), model.schema_["image"]), _labels(drawn))
-
-
-def _labels(table: pa.Table) -> Labels:
-    return np.array([int(label) for label in table.column("label").to_pylist()], dtype=np.int64)
+    return Digits(to_levels(drawn.column("image"), model.schema_["image"]), labels_of(drawn))
 
 
 def _figures(cells: Sequence[dict[str, float]], name: str) -> dict[str, float]:

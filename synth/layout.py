@@ -41,6 +41,11 @@ class ColumnLayout:
         """Number of tokens K."""
         return len(self.frequency)
 
+    @property
+    def values(self) -> int:
+        """Tokens that stand for a value, the first ones."""
+        return self.cardinality - self.nullable
+
 
 @dataclass(frozen=True)
 class TableLayout:

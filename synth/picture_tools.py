@@ -72,14 +72,11 @@ def encode(synthesizer: Synthesizer, data: pd.DataFrame | pa.Table) -> NDArray[n
     return np.concatenate(parts) if parts else np.zeros((0, 0), dtype=np.float32)
 
 
-def anomaly_scores(
-    synthesizer: Synthesizer, data: pd.DataFrame | pa.Table, *, seed: int | None = None
-) -> NDArray[np.float64]:
+def anomaly_scores(synthesizer: Synthesizer, data: pd.DataFrame | pa.Table) -> NDArray[np.float64]:
     """(N,) in nats, the higher the less a picture is like the training ones; ConfigError where the family has none."""
     model, _ = _pictured(synthesizer)
     try:
-        blocks = _blocks(synthesizer, data, seed)
-        parts = [model.anomaly_score(batch, generator).cpu().numpy() for _, _, batch, generator in blocks]
+        parts = [model.anomaly_score(batch).cpu().numpy() for _, _, batch, _ in _blocks(synthesizer, data, None)]
     except NotImplementedError:
         raise ConfigError(f"anomaly scores: the family {synthesizer.model!r} has none") from None
     return np.concatenate([np.zeros(0), *parts]).astype(np.float64)

@@ -138,7 +138,7 @@ class TableCodec:
     def nulls(self, d: int) -> NDArray[np.bool_]:
         """(K,) which token of a modelled column is the null."""
         layout = self._modelled[d][1]
-        return np.arange(layout.cardinality) >= layout.cardinality - layout.nullable
+        return np.arange(layout.cardinality) >= layout.values
 
     def valued(self, d: int) -> NDArray[np.bool_]:
         """(K,) which tokens of a modelled category stand for one value of their own."""

@@ -296,7 +296,7 @@ class ImageModel(GenerativeModel):
         """(B, Z) float32, pictures as codes, where the family has such."""
         raise NotImplementedError(f"{type(self).__module__} has no codes")
 
-    def anomaly_score(self, batch: Batch, generator: torch.Generator) -> Tensor:
+    def anomaly_score(self, batch: Batch) -> Tensor:
         """(B,) nats, the higher the less a picture is like the training ones; of the likelihood where there is one."""
         return -self.log_prob(batch)
 

@@ -127,8 +127,9 @@ class Model(ImageModel):
         self.histories = nn.ModuleList(histories)
         self.lasting = [(d, column) for d, column in enumerate(layout.labels.columns) if d != layout.target]
         self.sizes = [column.cardinality for _, column in self.lasting]
-        sees = Classifier(layout.channels, config.sight, sum(self.sizes), self.precision, generator)
-        self.classifier = sees if self.lasting else None
+        self.classifier: Classifier | None = None
+        if self.lasting and config.label:
+            self.classifier = Classifier(layout.channels, config.sight, sum(self.sizes), self.precision, generator)
         self.sides = list(zip(translators, games, histories, strict=True))
 
     def loss(self, batch: Batch, generator: torch.Generator) -> Tensor:
@@ -141,12 +142,11 @@ class Model(ImageModel):
         A batch without pictures of one domain teaches nothing.
         """
         domain, x = batch["tokens"][:, self.target], scaled(batch["images"])
-        real = [x[domain == side] for side in (0, 1)]
-        count = min(map(len, real))
+        sides = [(domain == side).nonzero().squeeze(1) for side in (0, 1)]
+        count = min(map(len, sides))
         if not count:
             return 0.0
-        real = [pictures[:count] for pictures in real]
-        tokens = [batch["tokens"][domain == side][:count] for side in (0, 1)]
+        real, tokens = ([whole[rows[:count]] for rows in sides] for whole in (x, batch["tokens"]))
         nothing = tokens[0][:, :0]
         pairs = zip(self.sides, real, real[::-1], strict=True)
         both = [translate(torch.cat([other, own])).chunk(2) for (translate, *_), own, other in pairs]
@@ -173,7 +173,7 @@ class Model(ImageModel):
         total = logits.new_zeros(())
         for (d, column), part in zip(self.lasting, torch.split(logits, self.sizes, 1), strict=True):
             label = tokens[:, d]
-            known = label < column.cardinality - column.nullable
+            known = label < column.values
             each = F.cross_entropy(part, label, reduction="none")
             total = total + (each * known).sum() / known.sum().clamp_min(1)
         return total

@@ -66,17 +66,23 @@ class Scale(nn.Module):
     """
 
     def __init__(
-        self, shape: tuple[int, int, int], width: int, steps: int, config: Config, generator: torch.Generator
+        self,
+        shape: tuple[int, int, int],
+        width: int,
+        steps: int,
+        config: Config,
+        precision: torch.dtype,
+        generator: torch.Generator,
     ) -> None:
         super().__init__()
         channels, *sides = shape
         self.patch = 1 if any(side % 2 for side in sides) else 2
         channels *= self.patch**2
         self.shape = (3 * channels, *(side // self.patch for side in sides))
-        self.precision = getattr(torch, config.precision)
+        self.precision = precision
         self.entry = Conv(channels, width, 3, 1.0, generator)
         self.blocks = nn.ModuleList(Block(width, width, config.known, generator) for _ in range(config.blocks))
-        options = {"size": 3, "width": width, "known": config.known, "seen": width, "precision": self.precision}
+        options = {"size": 3, "width": width, "known": config.known, "seen": width, "precision": precision}
         self.chain = Chain(3 * channels, steps, generator, **options)
 
     def sight(self, small: Tensor, known: Tensor) -> Tensor:
@@ -124,7 +130,7 @@ class Model(ImageModel):
         self.scales: list[Scale] = []
         for width, steps in zip(config.widths, config.steps, strict=True):
             high, wide = high // 2, wide // 2
-            self.scales.append(Scale((layout.channels, high, wide), width, steps, config, generator))
+            self.scales.append(Scale((layout.channels, high, wide), width, steps, config, self.precision, generator))
         self.details, self.smallest = nn.ModuleList(self.scales), (layout.channels, high, wide)
         options = {"size": 1, "width": config.small_width, "known": config.known, "seen": 0}
         self.small = Chain(math.prod(self.smallest), config.small_steps, generator, **options, precision=torch.float32)

@@ -200,7 +200,7 @@ class Model(ImageModel):
         """Fit the mixture to the codes."""
         self.mixture.fit(torch.cat([self._standard(self.encode(batch)) for batch in batches]))
 
-    def anomaly_score(self, batch: Batch, generator: torch.Generator) -> Tensor:
+    def anomaly_score(self, batch: Batch) -> Tensor:
         """(B,) nats that a picture's code takes under the mixture.
 
         Not the evidence lower bound, which finds plain pictures likely, whatever they show (Nalisnick et al. 2019).

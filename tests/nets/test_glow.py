@@ -11,11 +11,8 @@ from synth.nets.glow import Chain, halves, whole
 
 def shaken(channels: int, size: int) -> Chain:
     generator = torch.Generator().manual_seed(0)
-    options = {"size": size, "width": 16, "known": 4, "seen": 5, "precision": torch.float32}
+    options = {"size": size, "width": 16, "known": 4, "seen": 5, "precision": torch.float64}
     chain = Chain(channels, 3, generator, **options).double()
-    for step in chain.steps:
-        if hasattr(step, "precision"):
-            step.precision = torch.float64
     with torch.no_grad():
         for parameter in chain.parameters():
             parameter += 0.1 * torch.randn(parameter.shape, generator=generator)
