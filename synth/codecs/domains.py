@@ -50,7 +50,7 @@ FAKES = {  # what -> Faker's method, of examples of how such data are written
     "national_id": "ssn",
 }
 LISTED = ("category", "boolean")  # kinds whose values are told one by one
-CERTAIN = 3.0  # deviations of the noise above which a count is one
+CERTAIN = 3.0  # deviations of the noise above which a count is one, beyond the greatest of many noises
 DOMAIN_SHARE = 0.1  # of the budget, for domains that are not declared
 ROWS_SHARE = 0.02  # for the numbers of rows and of nulls
 MOST_NOISE = 0.25  # of the number of rows, as a share of it
@@ -165,13 +165,18 @@ def _counted(columns: list[Column], table: AnyTable, ledger: Ledger) -> tuple[in
     noisy = ledger.gaussian(exact, ROWS_SHARE * ledger.rho, "number of rows and of nulls", math.sqrt(len(exact)))
     rows = max(round(noisy[0]), 1)
     nulls = dict(zip(open_, noisy[1:], strict=True))
-    doubt = CERTAIN * ledger.deviation(ROWS_SHARE * ledger.rho, math.sqrt(len(exact)))
+    doubt = _sure_above(len(exact)) * ledger.deviation(ROWS_SHARE * ledger.rho, math.sqrt(len(exact)))
     shares = []
     for column in columns:
         count = nulls.get(column.name, 0.0)
         there = column.name in nulls and (count > doubt or column.domain is not None)
         shares.append(min(max(count, 1.0) / rows, 1.0) if there else 0.0)
     return rows, shares
+
+
+def _sure_above(counts: int) -> float:
+    """Deviations that noise alone is not expected to reach in any of so many counts."""
+    return CERTAIN + math.sqrt(2 * math.log(counts))
 
 
 def _learnt(
@@ -217,7 +222,7 @@ def _bounds(column: Column, values: pa.Array, ledger: Ledger, rho: float) -> tup
         line = values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
     place = np.clip(np.searchsorted(edges, line, side="right") - 1, 0, len(edges) - 2)
     noisy = ledger.gaussian(np.bincount(place, minlength=len(edges) - 1), rho, f"domain of {column.name!r}")
-    doubt = (CERTAIN + math.sqrt(2 * math.log(len(edges)))) * ledger.deviation(rho)
+    doubt = _sure_above(len(edges)) * ledger.deviation(rho)
     sure = np.flatnonzero(noisy > doubt)
     if not len(sure):
         raise InputError(f"column {column.name!r}: its ends cannot be told under this budget; declare its domain")

@@ -63,7 +63,8 @@ def codec_of(rows: pa.Table, ledger: Ledger) -> tuple[Schema, TableCodec]:
 def test_neighbouring_tables_give_the_same_codec(rows, seed, gone):
     whole = table(rows, seed)
     less = pa.concat_tables([whole.slice(0, gone), whole.slice(gone + 1)])
-    states = [json.dumps(codec_of(each, Ledger(PROMISE))[1].state()) for each in (whole, less)]
+    ledgers = (Ledger(PROMISE, np.random.default_rng(seed)) for _ in range(2))
+    states = [json.dumps(codec_of(*both)[1].state()) for both in zip((whole, less), ledgers, strict=True)]
     assert states[0] == states[1]
 
 
@@ -139,6 +140,14 @@ def test_what_is_not_declared_is_learnt_with_noise_and_paid():
     assert 0 < ledger.rho - ledger.left < 0.15 * ledger.rho
     assert ledger.delta_spent == pytest.approx(PROMISE.delta / 10)
     assert {"domain of 'size'", "categories of 'what'", "number of rows and of nulls"} <= {s.what for s in ledger.spent}
+
+
+def test_noise_alone_makes_no_column_nullable():
+    rows = pa.table({f"id {i}": [f"C-{j:06d}" for j in range(300)] for i in range(40)})
+    schema = detect(rows, kinds=dict.fromkeys(rows.column_names, "identifier"))
+    for seed in range(50):
+        told = private_schema(schema, rows, Ledger(PROMISE, np.random.default_rng(seed)))
+        assert not [column.name for column in told.columns if column.null_rate]
 
 
 def test_noisy_frequencies_are_counts_again():
