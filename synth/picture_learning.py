@@ -70,7 +70,7 @@ def learn(
     share: (N,) how often each picture is drawn, all alike by default
     """
     generator = torch.Generator().manual_seed(seed)
-    net = Classifier(images.shape[1], WIDTHS, classes, torch.bfloat16, generator)
+    net = Classifier(images.shape[1], WIDTHS, classes, None, generator)
     optimiser = torch.optim.AdamW(net.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     average = [parameter.detach().clone() for parameter in net.parameters()]
     known, told = torch.from_numpy(np.ascontiguousarray(images)), torch.from_numpy(labels.astype(np.int64))

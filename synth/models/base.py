@@ -172,14 +172,13 @@ class GenerativeModel(Grown, ABC):
 class ImageConfig(TrainingConfig):
     """What all families of pictures have in common.
 
-    precision: type in which networks compute; weights are float32 in either. bfloat16 is twice as fast where the
-        processor has instructions for it, and on GPUs
+    precision: type in which networks compute, see `synth.nets.precision`; auto for the one that the device is fast in
     """
 
     validation_share: float = Field(0.0, ge=0, le=0.5)
     weight_decay: float = Field(0.01, ge=0)
     batch_size: int = Field(64, ge=1)
-    precision: Literal["float32", "bfloat16"] = "bfloat16"
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
 
 
 class ImageModel(GenerativeModel):
@@ -215,10 +214,9 @@ class ImageModel(GenerativeModel):
         return self.layout.channels, self.layout.height, self.layout.width
 
     @property
-    def precision(self) -> torch.dtype:
-        """Type in which networks compute."""
-        found: torch.dtype = getattr(torch, self.config.precision)
-        return found
+    def precision(self) -> torch.dtype | None:
+        """Type in which networks compute; None for the one that the device is fast in."""
+        return None if self.config.precision == "auto" else getattr(torch, self.config.precision)
 
     def fold(self, patch: int, widths: Sequence[int]) -> Fold:
         """How pictures become grids of so many levels."""

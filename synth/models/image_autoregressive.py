@@ -19,9 +19,11 @@ from synth.models.base import Batch, ImageConfig, ImageModel, scaled
 from synth.nets.columns import draw
 from synth.nets.convolutions import Conv
 from synth.nets.draws import rand
-from synth.nets.labels import LabelVector
+from synth.nets.labels import LabelVector, guidance_of
 from synth.nets.pyramids import Down, Fold, Up
 from synth.nets.transformer import Cache, Transformer
+
+GUIDANCE = (1.3, 4.0)  # by default, with labels and with captions
 
 
 class Config(ImageConfig):
@@ -31,7 +33,8 @@ class Config(ImageConfig):
     commitment: weight of the distance of what is encoded to its entry
     patch: pixels of a side that are folded into channels; widths: channels of each level; blocks: of each level
     width, layers, dropout: of the transformer
-    guidance: how much of what the labels add is drawn with, 1 for none of the exaggeration
+    guidance: how much of what the labels add is drawn with, 1 for none of the exaggeration; None for 1.3, and for 4
+        where there is a caption
     untold: share of the training rows whose labels are left out
     temperature: of the tokens while drawing
     """
@@ -50,7 +53,7 @@ class Config(ImageConfig):
     width: int = Field(256, ge=32)
     layers: int = Field(4, ge=1)
     dropout: float = Field(0.1, ge=0, lt=1)
-    guidance: float = Field(1.3, ge=0)
+    guidance: float | None = Field(None, ge=0)
     untold: float = Field(0.1, ge=0, le=1)
     temperature: float = Field(1.0, gt=0)
 
@@ -143,7 +146,8 @@ class Model(ImageModel):
 
     def pictures(self, tokens: Tensor, generator: torch.Generator) -> Tensor:
         """(n, C, H, W), token after token."""
-        guided = self.config.guidance != 1 and tokens.shape[1] > 0
+        guidance = guidance_of(self.config.guidance, self.layout.caption > 0, GUIDANCE)
+        guided = guidance != 1 and tokens.shape[1] > 0
         x = self._first(tokens, None)
         if guided:
             x = torch.cat([x, self._first(tokens, torch.zeros(len(tokens), dtype=torch.bool, device=tokens.device))])
@@ -155,7 +159,7 @@ class Model(ImageModel):
             logits = self.transformer.step(x, place, cache)
             if guided:
                 told, untold = logits.chunk(2)
-                logits = torch.lerp(untold, told, self.config.guidance)
+                logits = torch.lerp(untold, told, guidance)
             written.append(draw(logits / self.config.temperature, uniforms[place]))
             x = F.embedding(written[-1], self.transformer.embedding)[:, None]
             x = torch.cat([x, x]) if guided else x

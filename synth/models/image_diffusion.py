@@ -21,14 +21,14 @@ from synth.layout import ImageLayout
 from synth.models.base import Batch, ImageConfig, ImageModel, scaled
 from synth.nets.dense import Linear
 from synth.nets.draws import even, rand, randn
-from synth.nets.labels import LabelVector, guided
+from synth.nets.labels import LabelVector, guidance_of, guided
 from synth.nets.latents import Latents
 from synth.nets.pyramids import Fold
 from synth.nets.samplers import SAMPLERS, Process, times
 from synth.nets.unet import UNet
 
 WAVES = 64  # sine and cosine pairs of the time
-LABELS, CAPTIONS = 1.1, 2.5  # guidance by default
+GUIDANCE = (1.1, 2.5)  # by default, with labels and with captions
 
 
 class Config(ImageConfig):
@@ -37,8 +37,8 @@ class Config(ImageConfig):
     process: the way from data to noise, `flow` (straight) or `ddpm` (variance-preserving)
     sampler: see `synth.nets.samplers`; steps: of it, of which each is one evaluation of the network (two of `heun`),
         twice as many under guidance
-    guidance: how much of what the labels add is drawn with, 1 for none of the exaggeration; None for LABELS, and for
-        CAPTIONS where there is a caption
+    guidance: how much of what the labels add is drawn with, 1 for none of the exaggeration; None for 1.1, and for 2.5
+        where there is a caption
     untold: share of the training rows whose labels are left out
     patch: pixels of a side that are folded into channels; widths: channels of each level; blocks: of each level
     codes: channels of the grid of codes that is noised, 0 where it is the pixels themselves; pixels are folded by the
@@ -113,9 +113,7 @@ class Model(ImageModel):
 
     def from_noise(self, noise: Tensor, tokens: Tensor, generator: torch.Generator) -> Tensor:
         """(n, C, H, W) drawn by the sampler under guidance."""
-
-        default = CAPTIONS if self.layout.caption else LABELS
-        guidance = default if self.config.guidance is None else self.config.guidance
+        guidance = guidance_of(self.config.guidance, self.layout.caption > 0, GUIDANCE)
 
         def denoise(x: Tensor, time: float) -> tuple[Tensor, Tensor]:
             clock = x.new_full((len(x),), time)

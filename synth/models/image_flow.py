@@ -24,6 +24,7 @@ from synth.nets.convolutions import Conv
 from synth.nets.draws import rand
 from synth.nets.glow import Chain, halves, whole
 from synth.nets.labels import LabelVector
+from synth.nets.precision import working
 from synth.nets.pyramids import Block
 
 SPREAD = 1 / 6  # deviation of the noise inside a level, of its width
@@ -71,7 +72,7 @@ class Scale(nn.Module):
         width: int,
         steps: int,
         config: Config,
-        precision: torch.dtype,
+        precision: torch.dtype | None,
         generator: torch.Generator,
     ) -> None:
         super().__init__()
@@ -87,7 +88,7 @@ class Scale(nn.Module):
 
     def sight(self, small: Tensor, known: Tensor) -> Tensor:
         """What the chain sees of the smaller picture."""
-        x = self.entry(F.pixel_unshuffle(small, self.patch).to(self.precision))
+        x = self.entry(working(F.pixel_unshuffle(small, self.patch), self.precision))
         for block in self.blocks:
             x = block(x, known)
         return F.silu(x)

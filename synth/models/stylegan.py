@@ -17,6 +17,7 @@ from synth.models.base import AdversarialConfig, AdversarialModel
 from synth.nets.convolutions import doubled
 from synth.nets.draws import rand, randn
 from synth.nets.labels import LabelVector
+from synth.nets.precision import working
 from synth.nets.pyramids import Fold
 from synth.nets.styles import Mapping, StyledConv, ToPixels
 
@@ -57,7 +58,7 @@ class Synthesis(nn.Module):
 
     def forward(self, styles: Tensor, generator: torch.Generator) -> Tensor:
         """generator: of the noise at every pixel."""
-        x = self.constant.expand(len(styles), -1, -1, -1).to(self.fold.precision)
+        x = working(self.constant.expand(len(styles), -1, -1, -1), self.fold.precision)
         picture: Tensor | None = None
         for i, conv in enumerate(self.convs):
             if i and i % self.count == 0:

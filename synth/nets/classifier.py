@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from synth.nets.convolutions import Conv, GroupNorm, halved, ladder
 from synth.nets.dense import Linear
+from synth.nets.precision import working
 
 
 class Classifier(nn.Module):
@@ -20,7 +21,12 @@ class Classifier(nn.Module):
     """
 
     def __init__(
-        self, channels: int, widths: Sequence[int], classes: int, precision: torch.dtype, generator: torch.Generator
+        self,
+        channels: int,
+        widths: Sequence[int],
+        classes: int,
+        precision: torch.dtype | None,
+        generator: torch.Generator,
     ) -> None:
         super().__init__()
         self.precision = precision
@@ -35,7 +41,7 @@ class Classifier(nn.Module):
 
     def layers(self, x: Tensor) -> list[Tensor]:
         """What each convolution gives, (B, C, h, w), the finest first."""
-        x = self.entry(x.to(self.precision))
+        x = self.entry(working(x, self.precision))
         found = []
         for i, (conv, norm) in enumerate(zip(self.convs, self.norms, strict=True)):
             x = F.relu(norm(conv(halved(x) if i and i % 2 == 0 else x)))

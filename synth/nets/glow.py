@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from synth.nets.convolutions import Conv
 from synth.nets.dense import Linear
+from synth.nets.precision import working
 
 MOST = 2.0  # of a coupling's log-scale, to both sides
 
@@ -90,7 +91,7 @@ class Coupling(nn.Module):
         width: int,
         known: int,
         seen: int,
-        precision: torch.dtype,
+        precision: torch.dtype | None,
         generator: torch.Generator,
     ) -> None:
         super().__init__()
@@ -114,8 +115,8 @@ class Coupling(nn.Module):
         return torch.cat([kept, (moved - shift) * (-log_scale).exp()], 1)
 
     def _net(self, kept: Tensor, known: Tensor, seen: Tensor | None) -> tuple[Tensor, Tensor]:
-        scale, shift = self.known(known)[:, :, None, None].to(self.precision).chunk(2, 1)
-        hidden = self.entry(kept.to(self.precision))
+        scale, shift = working(self.known(known)[:, :, None, None], self.precision).chunk(2, 1)
+        hidden = self.entry(working(kept, self.precision))
         if self.seen is not None and seen is not None:
             hidden = hidden + self.seen(seen)
         hidden = F.silu(torch.addcmul(shift, hidden, 1 + scale))

@@ -86,6 +86,11 @@ def _invert(weights: Tensor, uniforms: Tensor) -> Tensor:
     return found.clamp_max(int(weights.nonzero()[-1]))
 
 
+def guidance_of(asked: float | None, captioned: bool, defaults: tuple[float, float]) -> float:
+    """The guidance that was asked for, or else the default for labels or, which need more, for captions."""
+    return defaults[captioned] if asked is None else asked
+
+
 def guided(field: Callable[[Tensor | None], Tensor], guidance: float, tokens: Tensor) -> Tensor:
     """What a network gives when it is told all labels (B, D), what they add exaggerated (classifier-free guidance, Ho &
     Salimans 2022); field: whose labels are told, (B,) bool or None for all, -> (B, ...)."""

@@ -17,19 +17,20 @@ from torch import Tensor, nn
 from synth.layout import ImageLayout
 from synth.nets.convolutions import Conv, GroupNorm, doubled, halved, ladder
 from synth.nets.dense import Linear
+from synth.nets.precision import working
 
 
 @dataclass(frozen=True)
 class Fold:
     """How pictures of a layout become grids that `levels` levels can halve.
 
-    patch: pixels of a side that are folded into channels; precision: type of the grids
+    patch: pixels of a side that are folded into channels; precision: type of the grids, see `working`
     """
 
     layout: ImageLayout
     patch: int
     levels: int
-    precision: torch.dtype
+    precision: torch.dtype | None
 
     @property
     def channels(self) -> int:
@@ -47,7 +48,7 @@ class Fold:
         multiple = self.patch * 2 ** (self.levels - 1)
         high, wide = (side * multiple for side in self.grid)
         x = F.pad(x, (0, wide - x.shape[3], 0, high - x.shape[2]), value=-1.0)
-        return F.pixel_unshuffle(x, self.patch).to(self.precision)
+        return working(F.pixel_unshuffle(x, self.patch), self.precision)
 
     def unfold(self, x: Tensor) -> Tensor:
         """(B, O patch^2, h, w) -> (B, O, H, W) float32."""
@@ -117,7 +118,7 @@ class Up(nn.Module):
 
     def forward(self, x: Tensor, known: Tensor | None) -> Tensor:
         """x: any type; returns float32."""
-        x = x.to(self.fold.precision)
+        x = working(x, self.fold.precision)
         for i, (change, level) in enumerate(zip(self.change, self.levels, strict=True)):
             x = change(doubled(x) if i else x)
             for block in cast("nn.ModuleList", level):

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from synth.nets.convolutions import parts
 from synth.nets.dense import Linear, dropped
+from synth.nets.precision import working
 
 HEAD = 32  # channels of an attention head, about
 
@@ -52,7 +53,7 @@ class Transformer(nn.Module):
         width: int,
         blocks: int,
         dropout: float,
-        precision: torch.dtype,
+        precision: torch.dtype | None,
         generator: torch.Generator,
     ) -> None:
         super().__init__()
@@ -69,7 +70,7 @@ class Transformer(nn.Module):
         """
         before, last = first[:, :-1], first[:, -1:]
         x = torch.cat([last, F.embedding(tokens[:, :-1], self.embedding)], 1) + self.places[: tokens.shape[1]]
-        x = torch.cat([before, x], 1).to(self.precision)
+        x = working(torch.cat([before, x], 1), self.precision)
         for block in self.blocks:
             x, _ = block(x, None, generator)
         return self._logits(x[:, before.shape[1] :])
@@ -77,7 +78,7 @@ class Transformer(nn.Module):
     def step(self, x: Tensor, place: int, cache: Cache) -> Tensor:
         """The logits (B, K) after vectors (B, P, W), the last of them at a place of the tokens; one alone but for the
         first place. `cache` holds what came before, and is added to."""
-        x = torch.cat([x[:, :-1], x[:, -1:] + self.places[place]], 1).to(self.precision)
+        x = working(torch.cat([x[:, :-1], x[:, -1:] + self.places[place]], 1), self.precision)
         for i, block in enumerate(self.blocks):
             x, known = block(x, cache[i] if place else None, None)
             cache[i : i + 1] = [known]
