@@ -30,7 +30,10 @@ def main(
     force: Annotated[bool, typer.Option(help="Fetch again what is there")] = False,
     add: Annotated[bool, typer.Option(help="Record what data/ holds then in data.dvc")] = False,
 ) -> None:
-    """Fetch what data/ lacks: from the DVC remote where one is set, else from each dataset's source."""
+    """Fetch what data/ lacks: from the DVC remote where one is set, else from each dataset's source.
+
+    data.dvc records all datasets together, so data/ is held against it where all of them are there.
+    """
     params = load_params()
     names = datasets or list(params.datasets)
     for leftover in DATA.glob(".*.partial"):
@@ -45,8 +48,11 @@ def main(
         with replacing(DATA / name) as temporary:
             temporary.mkdir()
             fetch(params.dataset(name).source, temporary)
+    absent = [name for name in params.datasets if not (DATA / name).is_dir()]
     if add:
         _dvc("add", "--quiet", "data", fatal=True)
+    elif absent:
+        log.info("not held against data.dvc, which records %s, too", " and ".join(absent))
     elif not tracked:
         log.info("data.dvc is not there; `dvc add data` begins to track data/")
     elif not _dvc("commit", "--quiet", "data.dvc"):

@@ -87,7 +87,7 @@ def _agreement(views: Views, rng: np.random.Generator) -> float | None:
     features = Features.fit(views)
     train, made = (view.draw(ROWS, rng) for view in (views.train, views.synthetic))
     place = features.target
-    model = LogisticRegression(max_iter=300).fit(_scaled(views, train), train.codes[:, place])
+    model = LogisticRegression(max_iter=1000).fit(_scaled(views, train), train.codes[:, place])
     return float((model.predict(_scaled(views, made)) == made.codes[:, place]).mean())
 
 

@@ -48,7 +48,7 @@ def _classifiers(features: Features) -> dict[str, Learner]:
     from sklearn.linear_model import LogisticRegression
 
     def linear(state: int, weight: str | None) -> Any:
-        return LogisticRegression(C=0.5, max_iter=200, random_state=state, class_weight=weight)
+        return LogisticRegression(C=0.5, max_iter=1000, random_state=state, class_weight=weight)
 
     def forest(state: int, weight: str | None) -> Any:
         return ExtraTreesClassifier(60, min_samples_leaf=3, random_state=state, class_weight=weight)

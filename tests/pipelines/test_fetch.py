@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import shutil
 import subprocess
 import zipfile
 from pathlib import Path
@@ -77,6 +78,26 @@ def test_data_are_fetched_once_recorded_and_held_to_the_record(tmp_path, monkeyp
     assert Path("data.dvc").read_text() == recorded
     sources.main(force=True)
     assert Path("data/d/x.csv").read_text() == "a\n1\n"
+
+
+def test_one_dataset_of_two_is_fetched_and_the_record_left_as_it_is(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    subprocess.run(["git", "init", "--quiet"], check=True)
+    subprocess.run(["dvc", "init", "--quiet"], check=True)
+    for name in "de":
+        Path(f"{name}.csv").write_text(f"{name}\n1\n")
+    both = "d: {source: {path: d.csv}}, e: {source: {path: e.csv}}"
+    Path("params.yaml").write_text(f"datasets: {{{both}}}\nruns: {{}}\n")
+    sources.main(add=True)
+    recorded = Path("data.dvc").read_text()
+    shutil.rmtree("data")
+    shutil.rmtree(".dvc/cache")
+    sources.main(datasets=["e"])
+    assert [p.name for p in Path("data").iterdir()] == ["e"]
+    assert Path("data.dvc").read_text() == recorded
+    sources.main()
+    assert sorted(p.name for p in Path("data").iterdir()) == ["d", "e"]
+    assert Path("data.dvc").read_text() == recorded
 
 
 def test_a_dataset_that_others_added_is_fetched_and_the_rest_kept(tmp_path, monkeypatch):
