@@ -13,6 +13,7 @@ from synth.evaluation.encoding import Floats, Rows, View
 CHUNK = 2_000_000  # distances that are held at once
 RANK_ROWS = 100_000
 FREQUENT, BUCKETS = 24, 8  # values of a category that a search tells apart; the rarer ones share so many places
+GRAIN = 2.0**20  # steps of a rank in a search
 
 
 @dataclass(frozen=True)
@@ -94,17 +95,16 @@ def radii(space: Space, view: View, k: int) -> Floats:
 def nearest(space: Space, rows: View, others: View, k: int = 1) -> tuple[Rows, Floats]:
     """Places in `others` of the k nearest of each row, in no order, and their squared distances: (n, k) each.
 
-    Many times faster than `distances`: the search is one matrix product in float32, where categories are one-hot, and
-    only what it finds is measured exactly. It may take a row for the nearest that is 1e-6 farther, or one that differs
-    in a rare value alone. `others` must have at least k rows.
+    Many times faster than `distances`: the search is one matrix product, where categories are one-hot, and only what it
+    finds is measured exactly. It may take a row for the nearest that is 1e-6 farther, or one that differs in a rare
+    value alone. All products and sums are of integers below 2^53, so the same rows are found in whatever order and by
+    however many threads they are added. `others` must have at least k rows.
     """
     vectors, other_vectors = _vectors(space, rows, others)
-    other_vectors = np.hstack([other_vectors, np.square(other_vectors).sum(axis=1, keepdims=True)]).T  # (P + 1, m)
-    vectors = np.hstack([-2 * vectors, np.ones((len(vectors), 1), dtype=np.float32)])
     found = np.empty((len(rows), k), dtype=np.int64)
     step = max(1, CHUNK // len(others))
     for start in range(0, len(rows), step):
-        part = vectors[start : start + step] @ other_vectors  # (chunk, m), squared distances less |row|^2
+        part = vectors[start : start + step] @ other_vectors  # (chunk, m)
         if k == 1:
             found[start : start + step, 0] = part.argmin(axis=1)
         else:
@@ -119,15 +119,18 @@ def paired(space: Space, rows: View, others: View) -> Floats:
     return apart
 
 
-def _vectors(space: Space, rows: View, others: View) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """(n, P) and (m, P) float32 whose squared Euclidean distances are those of the space, rare values aside.
+def _vectors(space: Space, rows: View, others: View) -> tuple[Floats, Floats]:
+    """(n, P) and (P, m) whole numbers whose product is GRAIN^2 times the squared distances, rare values aside, less a
+    number of the row's own.
 
     What no other row has, and so is as far from all of them, is left out of both.
     """
-    one, other = ([space.points(view)[0].astype(np.float32)] for view in (rows, others))
+    ranks, other_ranks = (np.rint(space.points(view)[0] * GRAIN) for view in (rows, others))
+    one = [-2 * ranks, np.ones((len(ranks), 1))]
+    other = [other_ranks, np.square(other_ranks).sum(axis=1, keepdims=True)]
     for codes, other_codes in zip(rows.codes.T, others.codes.T, strict=True):
         place, other_place = (np.where(c < FREQUENT, c, FREQUENT + c % BUCKETS)[:, None] for c in (codes, other_codes))
         used = np.unique(other_place)
-        one.append((place == used) * np.float32(0.5**0.5))
-        other.append((other_place == used) * np.float32(0.5**0.5))
-    return np.hstack(one), np.hstack(other)
+        one.append(np.where(place == used, -1.0, 0.0))
+        other.append(np.where(other_place == used, GRAIN**2, 0.0))
+    return np.hstack(one), np.hstack(other).T

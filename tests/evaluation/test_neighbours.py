@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from threadpoolctl import threadpool_limits
 
 from synth.evaluation import neighbours
 from synth.evaluation.encoding import View
@@ -70,6 +71,17 @@ def test_the_fast_search_finds_what_the_exact_one_finds(placed, monkeypatch):
     assert apart[:, 0] == pytest.approx(two_nearest(space, views.synthetic, views.train)[0], abs=1e-6)
     _, five = nearest(space, views.train, views.train, 6)
     assert five.max(axis=1) == pytest.approx(radii(space, views.train, 5), abs=1e-6)
+
+
+def test_equally_near_rows_are_the_same_ones_in_whatever_order_and_by_however_many_threads_they_are_added():
+    rng = np.random.default_rng(0)
+    view = View(rng.integers(0, 3, (6000, 6)).astype(float), rng.integers(0, 3, (6000, 6)).astype(np.int32))
+    space, turned = Space.fit(view, rng), [3, 1, 5, 0, 4, 2]
+    wanted = nearest(space, view, view, 5)[0]
+    for threads in (1, 2):
+        other = view.select(turned, turned)
+        with threadpool_limits(threads):
+            np.testing.assert_array_equal(nearest(space.select(turned), other, other, 5)[0], wanted)
 
 
 def test_rare_categories_are_measured_exactly_once_found():
