@@ -2,7 +2,8 @@
 
 A picture is the code that the autoencoder gives it, in steps, and its values given what that is decoded to; both are
 written by asymmetric numeral systems (Duda 2013) of the library `constriction` (Bamler 2022). Each picture is a stream
-of its own. The same model is needed to read them, on a machine that computes alike: a byte of each stream tells.
+of its own. The same model is needed to read them, on a machine that computes alike: the checksum before each stream
+tells.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from synth.models.image_vae import Model
 from synth.synthesizer import Synthesizer
 
 KEY = b"synth.compressed"  # of the metadata that says which model is needed
+CHECK = 4  # bytes before a stream, the CRC-32 of the picture's values
 REACH = 2**15  # steps that a code may lie from 0
 TOGETHER = 2**16  # values that are decoded at once; part of the format
 
@@ -164,14 +166,16 @@ def _written(model: Model, code: NDArray[np.int64], values: NDArray[np.uint8], c
     coder.encode_reverse(values.astype(np.int32), _of_values(), chances.reshape(-1, LEVELS))
     coder.encode_reverse(code.astype(np.int32), *_of_code(model))
     raw: bytes = coder.get_compressed().astype("<u4").tobytes().rstrip(b"\0")
-    return bytes([_check(values)]) + raw
+    return _check(values) + raw
 
 
-def _opened(stream: bytes, row: int) -> tuple[Any, int]:
-    if not stream:
-        raise FormatError(f"row {row}: an empty stream")
-    raw = stream[1:] + b"\0" * (-(len(stream) - 1) % 4)
-    return _coding().stack.AnsCoder(np.frombuffer(raw, dtype="<u4").astype(np.uint32)), stream[0]
+def _opened(stream: bytes, row: int) -> tuple[Any, bytes]:
+    """A coder of the stream, and the checksum before it."""
+    check, raw = stream[:CHECK], stream[CHECK:]
+    if len(check) < CHECK:
+        raise FormatError(f"row {row}: a stream of {len(stream)} bytes")
+    raw += b"\0" * (-len(raw) % 4)
+    return _coding().stack.AnsCoder(np.frombuffer(raw, dtype="<u4").astype(np.uint32)), check
 
 
 def _read_code(model: Model, coder: Any) -> NDArray[np.int64]:
@@ -182,5 +186,5 @@ def _read_values(coder: Any, chances: NDArray[np.float64]) -> NDArray[np.uint8]:
     return np.asarray(coder.decode(_of_values(), chances.reshape(-1, LEVELS)), dtype=np.uint8)
 
 
-def _check(values: NDArray[np.uint8]) -> int:
-    return zlib.crc32(values.tobytes()) & 0xFF
+def _check(values: NDArray[np.uint8]) -> bytes:
+    return zlib.crc32(values.tobytes()).to_bytes(CHECK, "little")
