@@ -18,8 +18,9 @@ class GameConfig(BaseModel):
     """How generator and critic play.
 
     objective: what for: the `non-saturating` game (Goodfellow et al. 2014), which has no penalty; the `wasserstein`
-        distance (Arjovsky et al. 2017) with a gradient penalty (Gulrajani et al. 2017); or `relativistic` pairs with
-        zero-centred penalties on real and on generated pictures (R3GAN, Huang et al. 2024), which keeps all modes
+        distance (Arjovsky et al. 2017) with a gradient penalty (Gulrajani et al. 2017), which kept most modes here; or
+        `relativistic` pairs with zero-centred penalties on real and on generated pictures (R3GAN, Huang et al. 2024),
+        which made the best pictures
     penalty: weight of the gradient penalty; every: steps of the critic from one penalty to the next, each as many times
         as heavy
     critic_steps: steps of the critic for each of the generator
