@@ -51,10 +51,10 @@ def main(
     absent = [name for name in params.datasets if not (DATA / name).is_dir()]
     if add:
         _dvc("add", "--quiet", "data", fatal=True)
-    elif absent:
-        log.info("not held against data.dvc, which records %s, too", " and ".join(absent))
     elif not tracked:
         log.info("data.dvc is not there; `dvc add data` begins to track data/")
+    elif absent:
+        log.info("not held against data.dvc, as long as data/ lacks %s", " and ".join(absent))
     elif not _dvc("commit", "--quiet", "data.dvc"):
         raise InputError(
             "data/: differs from what data.dvc records; `python -m pipelines.sources --add` accepts it, "

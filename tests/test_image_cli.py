@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 from commands import synth
-from digits import levels
-from PIL import Image
+from digits import levels, write
 
 from synth.storage import read_parquet
 
@@ -17,11 +16,9 @@ from synth.storage import read_parquet
 def desk(tmp_path_factory) -> Path:
     """Folders `train` and `test` of digits, both of all writers, and a model of the first."""
     place = tmp_path_factory.mktemp("pictures")
-    images, digits = levels()
-    for number, (image, digit) in enumerate(zip(images, digits, strict=True)):
-        folder = place / ("test" if number % 3 == 2 else "train") / str(digit)
-        folder.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(image[0]).save(folder / f"{number:04d}.png")
+    test = range(2, len(levels()[1]), 3)
+    write(place / "test", test)
+    write(place / "train", sorted(set(range(len(levels()[1]))) - set(test)))
     small = ("patch=1", "widths=[32, 48]", "epochs=80", "latents=24", "prior_width=128", "prior_blocks=2")
     settings = [part for setting in small for part in ("--set", setting)]
     done = synth("fit", "train", "--model", "image_vae", "--target", "label", "--out", "model", *settings, cwd=place)

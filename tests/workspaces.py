@@ -60,6 +60,18 @@ class Workspace:
             found = next(entry.cmd for entry in repo.index.stages if getattr(entry, "name", None) == stage)
         return shlex.split(found)[2:]
 
+    def repro(self, *arguments: str) -> tuple[int, str]:
+        """Run `dvc repro` here: exit code and output."""
+        done = subprocess.run(
+            [sys.executable, "-m", "dvc", "repro", *arguments],
+            cwd=self.root,
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done.returncode, done.stdout + done.stderr
+
     def python(self, *arguments: str, **environment: str) -> None:
         """Run `python -m ...` here; its output is shown where it fails."""
         done = subprocess.run(

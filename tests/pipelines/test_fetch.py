@@ -61,10 +61,15 @@ def test_path_url_folder_and_database(tmp_path):
         sources.fetch(Source(path=str(tmp_path / "none.csv")), out)
 
 
-def test_data_are_fetched_once_recorded_and_held_to_the_record(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def begin(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Go to a work tree with Git and DVC."""
+    monkeypatch.chdir(place)
     subprocess.run(["git", "init", "--quiet"], check=True)
     subprocess.run(["dvc", "init", "--quiet"], check=True)
+
+
+def test_data_are_fetched_once_recorded_and_held_to_the_record(tmp_path, monkeypatch):
+    begin(tmp_path, monkeypatch)
     Path("x.csv").write_text("a\n1\n")
     Path("params.yaml").write_text("datasets: {d: {source: {path: x.csv}}}\nruns: {}\n")
     Path("data/.d.0badf00d.partial").mkdir(parents=True)
@@ -81,9 +86,7 @@ def test_data_are_fetched_once_recorded_and_held_to_the_record(tmp_path, monkeyp
 
 
 def test_one_dataset_of_two_is_fetched_and_the_record_left_as_it_is(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    subprocess.run(["git", "init", "--quiet"], check=True)
-    subprocess.run(["dvc", "init", "--quiet"], check=True)
+    begin(tmp_path, monkeypatch)
     for name in "de":
         Path(f"{name}.csv").write_text(f"{name}\n1\n")
     both = "d: {source: {path: d.csv}}, e: {source: {path: e.csv}}"
@@ -104,9 +107,7 @@ def test_a_dataset_that_others_added_is_fetched_and_the_rest_kept(tmp_path, monk
     for name, datasets in (("mine", "d: {source: {path: d.csv}}"), ("theirs", None)):
         place = tmp_path / name
         place.mkdir()
-        monkeypatch.chdir(place)
-        subprocess.run(["git", "init", "--quiet"], check=True)
-        subprocess.run(["dvc", "init", "--quiet"], check=True)
+        begin(place, monkeypatch)
         Path("d.csv").write_text("a\n1\n")
         Path("e.csv").write_text("b\n2\n")
         both = "d: {source: {path: d.csv}}, e: {source: {path: e.csv}}"

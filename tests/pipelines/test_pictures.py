@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from digits import levels
-from PIL import Image
+from digits import write
 from workspaces import Workspace
 
 from synth.codecs.image import described
@@ -33,22 +30,13 @@ gate:
 def place(make_workspace) -> Workspace:
     """A workspace whose only dataset are 600 digits, a sub-folder for each."""
     found = make_workspace()
-    for number, (image, digit) in enumerate(zip(*(part[:600] for part in levels()), strict=True)):
-        folder = found.root / "data/digits" / str(digit)
-        folder.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(image[0]).save(folder / f"{number:04d}.png")
+    write(found.root / "data/digits", range(600))
     (found.root / "params.yaml").write_text(PARAMS)
     return found
 
 
-def repro(place: Workspace) -> tuple[int, str]:
-    command = [sys.executable, "-m", "dvc", "repro"]
-    done = subprocess.run(command, cwd=place.root, env=place.environment(), capture_output=True, text=True, check=False)
-    return done.returncode, done.stdout + done.stderr
-
-
 def test_a_folder_of_pictures_is_released_and_a_broken_one_stops_at_prepare(place):
-    code, output = repro(place)
+    code, output = place.repro()
     assert code == 0, output
     assert "Warning" not in output
     made = read_parquet(place.root / "release/digits-vae/data")
@@ -64,7 +52,7 @@ def test_a_folder_of_pictures_is_released_and_a_broken_one_stops_at_prepare(plac
 
     broken: Path = next((place.root / "data/digits/3").iterdir())
     broken.write_bytes(broken.read_bytes()[:60])
-    code, output = repro(place)
+    code, output = place.repro()
     assert code != 0
     assert f"{broken.name}: " in output
     assert "Traceback" not in output

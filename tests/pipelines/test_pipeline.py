@@ -27,16 +27,8 @@ def place(make_workspace) -> Workspace:
 
 def repro(place: Workspace, *arguments: str) -> tuple[int, str, list[str]]:
     """Exit code, output and stages that ran."""
-    done = subprocess.run(
-        [sys.executable, "-m", "dvc", "repro", *arguments],
-        cwd=place.root,
-        env=place.environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    output = done.stdout + done.stderr
-    return done.returncode, output, re.findall(r"Running stage '([^']+)'", output)
+    code, output = place.repro(*arguments)
+    return code, output, re.findall(r"Running stage '([^']+)'", output)
 
 
 @pytest.fixture(scope="module")
