@@ -20,7 +20,7 @@ gallery: $(READY)  ## every system of pictures trained on bundled digits, on one
 	OMP_NUM_THREADS=1 python -m benchmarks.gallery --digits data/digits/mnist_5k.csv.gz
 
 test: $(READY)  ## all tests, with the coverage of the library
-	OMP_NUM_THREADS=1 python -m pytest --cov --cov-report=term  # small products wait for each other on more threads
+	OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile --cov --cov-report=term  # small products wait for each other on more threads
 
 lint: $(READY)  ## style, types, formatting
 	ruff check .
