@@ -25,8 +25,11 @@ log = logging.getLogger(__name__)
 OPTIONS = ("model", "seed", "device", "max_minutes", "max_rows", "threads", "pseudo_labels")
 app = application("Learn a dataset, draw a synthetic one, prove what it is, release it.")
 
-Data = Annotated[str, typer.Argument(help="CSV, Parquet, a folder of Parquet parts, an fsspec or SQL URL")]
+Data = Annotated[
+    str, typer.Argument(help="CSV, Parquet, a folder of Parquet parts or of pictures, an fsspec or SQL URL")
+]
 Synthetic = Annotated[str, typer.Argument(help="Synthetic rows: a Parquet file or a folder of parts")]
+UNNAMED = "autoregressive for tables and image_diffusion for pictures where none is named"
 Table = Annotated[str | None, typer.Option(help="Table of an SQL source")]
 Target = Annotated[str | None, typer.Option(help="Column that a consumer would predict")]
 Train = Annotated[str, typer.Option(help="The rows that the model was fitted on")]
@@ -47,17 +50,17 @@ def init(
     name: Annotated[str | None, typer.Option(help="Name of the dataset; the file's by default")] = None,
     target: Target = None,
     table: Table = None,
-    model: Annotated[str, typer.Option(help="Family of the run")] = "autoregressive",
+    model: Annotated[str | None, typer.Option(help=f"Family of the run; {UNNAMED}")] = None,
     params: Annotated[Path, typer.Option(help="Configuration to add to")] = Path("params.yaml"),
 ) -> None:
     """Detect the schema of DATA and add a dataset and a run to params.yaml."""
     from synth.detection import detect
-    from synth.models import family
+    from synth.models import serving
     from synth.project import add_run
     from synth.sources import read_table
 
-    family(model)
     schema = detect(read_table(data, table=table), target=target)
+    model = serving(model, schema.modality)
     added = add_run(params, data, schema=schema, name=name, table=table, model=model)
     for column in schema.columns:
         what = f" ({column.personal.what}, {column.personal.locale})" if column.personal else ""
@@ -69,7 +72,7 @@ def init(
 def fit(
     data: Data,
     out: Annotated[Path, typer.Option(help="Model directory to write; a former model there is replaced")],
-    model: Annotated[str, typer.Option(help="Family, see `synth models`")] = "autoregressive",
+    model: Annotated[str | None, typer.Option(help=f"Family, see `synth models`; {UNNAMED}")] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="key=value, repeatable; a wrong key lists all")
     ] = None,
@@ -94,11 +97,16 @@ def fit(
     ] = None,
 ) -> None:
     """Fit a model on DATA; an interrupted fit goes on where it stopped when it is called again."""
+    from synth.imaging import is_image
+    from synth.models import serving
     from synth.sources import open_table
     from synth.storage import check_replaceable, remove
     from synth.synthesizer import FILES, Synthesizer
 
+    check_replaceable(out, *FILES)
     config = dict(_setting(text) for text in set_ or [])
+    rows = open_table(data, table=table)
+    model = model or serving(None, "image" if any(map(is_image, rows.schema.types)) else "table")
     synthesizer = Synthesizer(
         model,
         seed=seed,
@@ -110,9 +118,7 @@ def fit(
         pseudo_labels=pseudo_labels,
         **config,
     )
-    check_replaceable(out, *FILES)
     declared = _declared(rules, rare_values, domains)
-    rows = open_table(data, table=table)
     checkpoint = out.with_name(f".{out.name}.checkpoint")
     with progress("fit", synthesizer.epochs) as advance:
         synthesizer.fit(

@@ -152,7 +152,7 @@ class Synthesizer:
             raise InputError(f"columns {table.column_names} differ from the schema's {schema.names}")
         elif table.num_rows < self.source_rows_:
             schema = detect_again(table, schema)
-        self._check_modality(schema)
+        models.serving(self.model, schema.modality)
         if self._promise is not None:
             return self._fit_privately(table, schema, self._promise, on_epoch)
         self.privacy_: dict[str, Any] | None = None
@@ -385,14 +385,6 @@ class Synthesizer:
 
     def _table(self, data: pd.DataFrame | AnyTable) -> AnyTable:
         return data if isinstance(data, pa.Table | Stored) else from_pandas(data)
-
-    def _check_modality(self, schema: Schema) -> None:
-        if schema.modality not in self._family.modalities:
-            able = models.available(schema.modality)
-            raise ConfigError(
-                f"the family {self.model!r} does not learn data of the modality {schema.modality!r}; these do: "
-                f"{', '.join(able)}"
-            )
 
     def _check_conditional(self) -> None:
         if not self.model_.conditional:

@@ -55,6 +55,21 @@ def test_one_label_alone_and_one_that_is_not_there(desk):
     assert "column 'image' holds the pictures" in done.stderr
 
 
+def test_a_family_that_learns_pictures_is_taken_where_none_is_named(desk, tmp_path):
+    params = tmp_path / "params.yaml"
+    done = synth("init", desk / "test", "--target", "label", "--params", params, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "test-image_diffusion" in done.stdout
+    before = params.read_bytes()
+    done = synth("init", desk / "test", "--name", "two", "--model", "autoregressive", "--params", params, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "'autoregressive' does not learn data of the modality 'image'; these do: cyclegan, " in done.stderr
+    assert params.read_bytes() == before
+    done = synth("fit", desk / "test", "--target", "label", "--set", "epochs=1", "--out", "new", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "new: image_diffusion, 599 rows, 1 epochs" in done.stdout
+
+
 def test_a_broken_picture_is_one_line_and_nothing_is_left(desk, tmp_path):
     whole = next((desk / "test/3").glob("*.png")).read_bytes()
     (tmp_path / "bad/3").mkdir(parents=True)

@@ -8,6 +8,8 @@ from types import ModuleType
 
 from synth.errors import ConfigError
 
+UNNAMED = {"table": "autoregressive", "image": "image_diffusion"}  # the family of a modality where none is named
+
 
 def available(modality: str | None = None) -> list[str]:
     """Names of the families, the modules of this package but `base`: of all, or of those that serve a modality."""
@@ -20,3 +22,17 @@ def family(name: str) -> ModuleType:
     if name not in available():
         raise ConfigError(f"model {name!r} is unknown; there are: {', '.join(available())}")
     return importlib.import_module(f"{__name__}.{name}")
+
+
+def serving(name: str | None, modality: str) -> str:
+    """The name of a family that learns data of this modality: the given one, or a good first choice.
+
+    ConfigError where there is no such family, or it learns other data.
+    """
+    name = UNNAMED[modality] if name is None else name
+    if modality not in family(name).Model.modalities:
+        raise ConfigError(
+            f"the family {name!r} does not learn data of the modality {modality!r}; these do: "
+            f"{', '.join(available(modality))}"
+        )
+    return name
