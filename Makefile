@@ -19,8 +19,9 @@ gallery: $(READY)  ## every system of pictures trained on bundled digits, on one
 	python -m pipelines.sources digits
 	OMP_NUM_THREADS=1 python -m benchmarks.gallery --digits data/digits/mnist_5k.csv.gz
 
+# two files beside each other, on one thread each, as small products wait for each other on more
 test: $(READY)  ## all tests, with the coverage of the library
-	OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile --cov --cov-report=term  # small products wait for each other on more threads
+	OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term
 
 lint: $(READY)  ## style, types, formatting
 	ruff check .

@@ -31,7 +31,7 @@ def settings(system: str) -> tuple[str, dict[str, Any]]:
     """Family and hyper-parameters of `family` or `family:key=value,key=value`, the values read as YAML."""
     family, _, rest = system.partition(":")
     config = {}
-    for part in filter(None, rest.split(",")):
+    for part in filter(None, re.split(r",(?=\w+=)", rest)):
         key, equals, value = part.partition("=")
         if not equals:
             raise InputError(f"{system!r}: expected family:key=value,..., found {part!r}")

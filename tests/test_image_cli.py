@@ -27,6 +27,7 @@ def desk(tmp_path_factory) -> Path:
     return place
 
 
+@pytest.mark.timeout(1200)  # it waits for the model, too
 def test_pictures_are_drawn_validated_and_measured(desk):
     done = synth("sample", "model", "--rows", 600, "--out", "made", "--shards", 2, cwd=desk)
     assert done.returncode == 0, done.stderr

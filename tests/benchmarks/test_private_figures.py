@@ -10,6 +10,7 @@ import pytest
 from benchmarks.cells import FIT, settings
 from benchmarks.privacy import markdown, picture, system
 from synth.config import load_domains
+from synth.errors import InputError
 
 PROMISES = ["0.1", "1", "none"]
 
@@ -34,6 +35,12 @@ def test_a_cell_asks_the_fit_for_its_promise():
     assert (family, asked) == ("marginals", {"epsilon": 0.1, "delta": 1e-6, "domains": "a.yaml"})
     assert set(asked) == set(FIT)
     assert settings(system("marginals", "none", 1e-6, Path("a.yaml")))[1] == {"domains": "a.yaml"}
+
+
+def test_settings_may_be_lists():
+    assert settings("image_gan:widths=[24,48],noise=8") == ("image_gan", {"widths": [24, 48], "noise": 8})
+    with pytest.raises(InputError, match="expected family:key=value"):
+        settings("image_gan:widths")
 
 
 def test_the_table_has_a_row_for_each_cell_and_says_what_failed():
