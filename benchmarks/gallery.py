@@ -58,18 +58,25 @@ class Piece:
     target: str | None = "label"
     config: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def drawn(self) -> bool:
+        """Whether so many pictures of it are drawn and measured."""
+        return self.data == "digits" and family(self.family).Model.draws
 
+
+WASSERSTEIN = {"objective": "wasserstein", "penalty": 10, "every": 1}
+SLIM = {"widths": [24, 48]}  # less than half of the default, for processors without fast bfloat16
 PIECES = (
-    Piece("diffusion", "image_diffusion", "digits", 9),
-    Piece("latent diffusion", "image_diffusion", "digits", 6, config={"codes": 4, "blocks": 3}),
-    Piece("GAN, relativistic", "image_gan", "digits", 8),
-    Piece("GAN, Wasserstein", "image_gan", "digits", 5, config={"objective": "wasserstein", "penalty": 10, "every": 1}),
-    Piece("StyleGAN", "stylegan", "digits", 8),
-    Piece("VAE, two stages", "image_vae", "digits", 7),
-    Piece("normalizing flow", "image_flow", "digits", 7),
-    Piece("autoregressive", "image_autoregressive", "digits", 7),
-    Piece("text to image", "image_diffusion", "captioned", 9, None),
-    Piece("CycleGAN", "cyclegan", "domains", 6, "domain"),
+    Piece("diffusion", "image_diffusion", "digits", 9, config={"widths": [32, 64]}),
+    Piece("latent diffusion", "image_diffusion", "digits", 6, config={"codes": 4, "encoder_widths": [24, 48]}),
+    Piece("GAN, relativistic", "image_gan", "digits", 8, config=SLIM),
+    Piece("GAN, Wasserstein", "image_gan", "digits", 5, config={**SLIM, **WASSERSTEIN}),
+    Piece("StyleGAN", "stylegan", "digits", 8, config=SLIM),
+    Piece("VAE, two stages", "image_vae", "digits", 7, config=SLIM),
+    Piece("normalizing flow", "image_flow", "digits", 7, config={"widths": [64, 48], "small_width": 128}),
+    Piece("autoregressive", "image_autoregressive", "digits", 7, config={**SLIM, "width": 128}),
+    Piece("text to image", "image_diffusion", "captioned", 9, None, config={"widths": [32, 64]}),
+    Piece("CycleGAN", "cyclegan", "domains", 6, "domain", config=SLIM),
     Piece("DeepDream", "deepdream", "digits", 1.5),
 )
 
@@ -141,7 +148,7 @@ def _train(piece: Piece, out: Path, scale: float, seed: int) -> None:
     fit = [sys.executable, "-m", COMMAND, "fit", str(data), "--out", str(place / "model"), *options]
     spent = spend(fit, place / "fit.log")
     cost = {"fit_s": round(spent.seconds, 1), "memory_mb": round(spent.memory_mb)}
-    if family(piece.family).Model.draws:
+    if piece.drawn:
         draw = ["sample", str(place / "model"), "--rows", str(DRAWN), "--out", str(place / "samples.parquet")]
         spent = spend([sys.executable, "-m", COMMAND, *draw], place / "sample.log")
         cost["images_per_s"] = round(DRAWN / spent.seconds, 1)
@@ -165,7 +172,7 @@ def _section(piece: Piece, out: Path, tables: Mapping[str, pa.Table]) -> dict[st
     strips = section["strips"]
     if piece.data == "captioned":
         strips.append(("Drawn from captions that are in turn", _captioned(model)))
-    elif family(piece.family).Model.draws:
+    elif piece.drawn:
         samples = read_parquet(place / "samples.parquet")
         section["figures"] = _figures(tables, samples)
         strips.append(("Drawn, a column for each label", str(contact_sheet(to_pandas(samples), model.schema_))))
