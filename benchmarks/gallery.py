@@ -66,8 +66,9 @@ class Piece:
 
 WASSERSTEIN = {"objective": "wasserstein", "penalty": 10, "every": 1}
 SLIM = {"widths": [24, 48]}  # less than half of the default, for processors without fast bfloat16
+WIDER = {"widths": [32, 64]}
 PIECES = (
-    Piece("diffusion", "image_diffusion", "digits", 9, config={"widths": [32, 64]}),
+    Piece("diffusion", "image_diffusion", "digits", 9, config=WIDER),
     Piece("latent diffusion", "image_diffusion", "digits", 6, config={"codes": 4, "encoder_widths": [24, 48]}),
     Piece("GAN, relativistic", "image_gan", "digits", 8, config=SLIM),
     Piece("GAN, Wasserstein", "image_gan", "digits", 5, config={**SLIM, **WASSERSTEIN}),
@@ -75,7 +76,7 @@ PIECES = (
     Piece("VAE, two stages", "image_vae", "digits", 7, config=SLIM),
     Piece("normalizing flow", "image_flow", "digits", 7, config={"widths": [64, 48], "small_width": 128}),
     Piece("autoregressive", "image_autoregressive", "digits", 7, config={**SLIM, "width": 128}),
-    Piece("text to image", "image_diffusion", "captioned", 9, None, config={"widths": [32, 64]}),
+    Piece("text to image", "image_diffusion", "captioned", 9, None, config=WIDER),
     Piece("CycleGAN", "cyclegan", "domains", 6, "domain", config=SLIM),
     Piece("DeepDream", "deepdream", "digits", 1.5),
 )
@@ -128,7 +129,7 @@ def _tables(file: Path, seed: int) -> dict[str, pa.Table]:
 
 
 def _digits(table: pa.Table) -> Digits:
-    image = detect(table.select(["image"]))["image"]
+    image = detect(table.select(["image"]), rare_values=0)["image"]
     return Digits(to_levels(table.column("image"), image), labels_of(table))
 
 

@@ -14,6 +14,7 @@ from ruamel.yaml.error import YAMLError
 from synth import picture_commands
 from synth.console import application, progress, run
 from synth.errors import ConfigError, InputError
+from synth.models import UNNAMED, available, family, serving
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -29,7 +30,6 @@ Data = Annotated[
     str, typer.Argument(help="CSV, Parquet, a folder of Parquet parts or of pictures, an fsspec or SQL URL")
 ]
 Synthetic = Annotated[str, typer.Argument(help="Synthetic rows: a Parquet file or a folder of parts")]
-UNNAMED = "autoregressive for tables and image_diffusion for pictures where none is named"
 Table = Annotated[str | None, typer.Option(help="Table of an SQL source")]
 Target = Annotated[str | None, typer.Option(help="Column that a consumer would predict")]
 Train = Annotated[str, typer.Option(help="The rows that the model was fitted on")]
@@ -42,6 +42,19 @@ RareValues = Annotated[
 Seed = Annotated[int, typer.Option(min=0, max=2**62, help="Root of all randomness")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda")]
 Model = Annotated[Path, typer.Option(help="Model directory that `synth fit` wrote")]
+FIRST = " and ".join(f"{name} for {modality}s" for modality, name in UNNAMED.items())
+
+
+def _known(name: str | None) -> str | None:
+    """Told before any data is read."""
+    if name is not None:
+        family(name)
+    return name
+
+
+Family = Annotated[
+    str | None, typer.Option(callback=_known, help=f"Family, see `synth models`; {FIRST} where none is named")
+]
 
 
 @app.command()
@@ -50,12 +63,11 @@ def init(
     name: Annotated[str | None, typer.Option(help="Name of the dataset; the file's by default")] = None,
     target: Target = None,
     table: Table = None,
-    model: Annotated[str | None, typer.Option(help=f"Family of the run; {UNNAMED}")] = None,
+    model: Family = None,
     params: Annotated[Path, typer.Option(help="Configuration to add to")] = Path("params.yaml"),
 ) -> None:
     """Detect the schema of DATA and add a dataset and a run to params.yaml."""
     from synth.detection import detect
-    from synth.models import serving
     from synth.project import add_run
     from synth.sources import read_table
 
@@ -72,7 +84,7 @@ def init(
 def fit(
     data: Data,
     out: Annotated[Path, typer.Option(help="Model directory to write; a former model there is replaced")],
-    model: Annotated[str | None, typer.Option(help=f"Family, see `synth models`; {UNNAMED}")] = None,
+    model: Family = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="key=value, repeatable; a wrong key lists all")
     ] = None,
@@ -98,7 +110,6 @@ def fit(
 ) -> None:
     """Fit a model on DATA; an interrupted fit goes on where it stopped when it is called again."""
     from synth.imaging import is_image
-    from synth.models import serving
     from synth.sources import open_table
     from synth.storage import check_replaceable, remove
     from synth.synthesizer import FILES, Synthesizer
@@ -106,7 +117,7 @@ def fit(
     check_replaceable(out, *FILES)
     config = dict(_setting(text) for text in set_ or [])
     rows = open_table(data, table=table)
-    model = model or serving(None, "image" if any(map(is_image, rows.schema.types)) else "table")
+    model = model or UNNAMED["image" if any(map(is_image, rows.schema.types)) else "table"]
     synthesizer = Synthesizer(
         model,
         seed=seed,
@@ -385,7 +396,6 @@ for command in (picture_commands.transform, picture_commands.compress, picture_c
 @app.command()
 def models() -> None:
     """List the generative families, the modalities they serve, and a line on each."""
-    from synth.models import available, family
 
     for name in available():
         module = family(name)

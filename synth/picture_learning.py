@@ -71,6 +71,7 @@ def learn(
     """
     generator = torch.Generator().manual_seed(seed)
     net = Classifier(images.shape[1], WIDTHS, classes, None, generator)
+    net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a third faster
     optimiser = torch.optim.AdamW(net.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     average = [parameter.detach().clone() for parameter in net.parameters()]
     known, told = torch.from_numpy(np.ascontiguousarray(images)), torch.from_numpy(labels.astype(np.int64))
