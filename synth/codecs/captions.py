@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,23 +11,23 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from synth.codecs import vocabulary
 from synth.codecs.columns import flat
 from synth.conditions import Asked, Between
 from synth.errors import ConfigError, InputError
 from synth.layout import CAPTION_END, ColumnLayout
 from synth.schema import Column
 
-VOCABULARY = 1024  # words and pieces of words at most, of which 256 are single bytes
+VOCABULARY = 1022  # words and pieces of words at most, of which 256 are single bytes
 MOST = 48  # words of a caption
-END, NONE = CAPTION_END, 1  # words: a caption has ended, there is none
-SPECIAL = ["<end>", "<none>"]
+END, NONE, FIRST = CAPTION_END, 1, 2  # words: a caption has ended, there is none; the first of the vocabulary
 
 
 @dataclass(frozen=True)
 class CaptionCodec:
     """A column of captions, each `length` words; pieces of words that few rows have are spelt in smaller ones.
 
-    tokenizer: byte-level byte-pair encoding (Sennrich et al. 2016; Radford et al. 2019) of the library `tokenizers`
+    tokenizer: see `synth.codecs.vocabulary.pieces`; its words are numbered after END and NONE
     used: words that the training captions have, of which others are drawn
     """
 
@@ -42,21 +41,10 @@ class CaptionCodec:
     def fit(cls, chunks: pa.ChunkedArray, column: Column) -> CaptionCodec:
         """Learn vocabulary and greatest length of the training captions; InputError for one that is too long."""
         texts = pc.drop_null(flat(chunks)).to_pylist()
-        library = _library()
-        tokenizer = library.Tokenizer(library.models.BPE())
-        tokenizer.pre_tokenizer = library.pre_tokenizers.ByteLevel(add_prefix_space=True)
-        tokenizer.decoder = library.decoders.ByteLevel()
-        trainer = library.trainers.BpeTrainer(
-            vocab_size=VOCABULARY,
-            min_frequency=max(column.least, 2),
-            show_progress=False,
-            special_tokens=SPECIAL,
-            initial_alphabet=sorted(library.pre_tokenizers.ByteLevel.alphabet()),
-        )
-        tokenizer.train_from_iterator(texts, trainer)
+        tokenizer = vocabulary.pieces(texts, VOCABULARY, column.least, spaced=True)
         encoded = [found.ids for found in tokenizer.encode_batch(texts, add_special_tokens=False)]
         words = list(map(len, encoded))
-        used = {END, *([NONE] if column.nullable else []), *(word for ids in encoded for word in ids)}
+        used = {END, *([NONE] if column.nullable else []), *(FIRST + word for ids in encoded for word in ids)}
         longest = int(np.argmax(words)) if words else 0
         if words and words[longest] > MOST:
             raise InputError(
@@ -68,7 +56,7 @@ class CaptionCodec:
     @property
     def columns(self) -> list[ColumnLayout]:
         """What a model is told: of each place the words that may stand there."""
-        size = self.tokenizer.get_vocab_size()
+        size = FIRST + self.tokenizer.get_vocab_size()
         features, embedded = np.zeros((size, 0), np.float32), np.ones(size, dtype=bool)
         nominal, shares = np.full(size, np.nan, np.float32), np.zeros(size, np.float32)
         shares[list(self.used)] = 1 / len(self.used)
@@ -83,7 +71,7 @@ class CaptionCodec:
         encoded = self.tokenizer.encode_batch([texts[i] for i in there], add_special_tokens=False)
         for i, one in zip(there, encoded, strict=True):
             words = one.ids[: self.length]
-            found[i, : len(words)] = words
+            found[i, : len(words)] = np.array(words, dtype=np.int64) + FIRST
         found[[i for i, text in enumerate(texts) if text is None], 0] = NONE
         return found
 
@@ -118,19 +106,12 @@ class CaptionCodec:
     @classmethod
     def from_state(cls, state: Mapping[str, Any], column: Column, dtype: pa.DataType) -> CaptionCodec:
         """What `state` gave."""
-        tokenizer = _library().Tokenizer.from_str(state["tokenizer"])
+        tokenizer = vocabulary.of_state(state["tokenizer"])
         return cls(column, dtype, tokenizer, int(state["length"]), tuple(state["used"]))
 
 
 def _before_end(words: list[int]) -> Iterator[int]:
     for word in words:
-        if word == END:
+        if word < FIRST:
             return
-        yield word
-
-
-def _library() -> Any:
-    try:
-        return importlib.import_module("tokenizers")
-    except ModuleNotFoundError:
-        raise ConfigError("captions need tokenizers, which is missing: pip install 'synth[images]'") from None
+        yield word - FIRST

@@ -36,6 +36,12 @@ def test_captions_come_back_whatever_they_are_made_of():
     assert [back[i] for i in fits] == [asked[i] for i in fits]
 
 
+def test_no_text_of_a_user_has_a_meaning_for_the_tokenizer():
+    texts = ["a <end> in the <none> middle", "<unk> <0x41> <|endoftext|>"] * 20
+    found = codec(texts)
+    assert found.decode(found.encode(pa.chunked_array([pa.array(texts)]))).to_pylist() == texts
+
+
 def test_the_state_gives_the_same_codec():
     found = codec(TEXTS)
     again = CaptionCodec.from_state(found.state(), column(), pa.string())
