@@ -396,7 +396,6 @@ for command in (picture_commands.transform, picture_commands.compress, picture_c
 @app.command()
 def models() -> None:
     """List the generative families, the modalities they serve, and a line on each."""
-
     for name in available():
         module = family(name)
         first = (module.__doc__ or "").splitlines()[0]
