@@ -64,6 +64,7 @@ def read(file: Path, source: Source) -> pa.Table:
         encoding=source.encoding,
         comment=source.comment,
         strip=source.strip,
+        text=source.text,
     )
 
 

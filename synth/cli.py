@@ -31,6 +31,9 @@ Data = Annotated[
 ]
 Synthetic = Annotated[str, typer.Argument(help="Synthetic rows: a Parquet file or a folder of parts")]
 Table = Annotated[str | None, typer.Option(help="Table of an SQL source")]
+Text = Annotated[
+    str | None, typer.Option("--text", help="Rows of a text file: lines, paragraphs, or passages of so many characters")
+]
 Target = Annotated[str | None, typer.Option(help="Column that a consumer would predict")]
 Train = Annotated[str, typer.Option(help="The rows that the model was fitted on")]
 Test = Annotated[str, typer.Option(help="Real rows that the model never saw")]
@@ -63,17 +66,22 @@ def init(
     name: Annotated[str | None, typer.Option(help="Name of the dataset; the file's by default")] = None,
     target: Target = None,
     table: Table = None,
+    text: Text = None,
     model: Family = None,
     params: Annotated[Path, typer.Option(help="Configuration to add to")] = Path("params.yaml"),
 ) -> None:
     """Detect the schema of DATA and add a dataset and a run to params.yaml."""
-    from synth.detection import detect
+    from synth.detection import detect, modality
     from synth.project import add_run
     from synth.sources import read_table
+    from synth.texts import parse_cut
 
-    schema = detect(read_table(data, table=table), target=target)
+    cut = parse_cut(text)
+    rows = read_table(data, table=table, text=cut)
+    model = model or UNNAMED[modality(rows, target)]
+    schema = detect(rows, target=target, texts="text" in family(model).Model.modalities)
     model = serving(model, schema.modality)
-    added = add_run(params, data, schema=schema, name=name, table=table, model=model)
+    added = add_run(params, data, schema=schema, name=name, table=table, text=cut, model=model)
     for column in schema.columns:
         what = f" ({column.personal.what}, {column.personal.locale})" if column.personal else ""
         typer.echo(f"{column.name}: {column.kind}{what}, {column.dtype}, {column.null_rate:.1%} null")
@@ -92,6 +100,7 @@ def fit(
     rules: Rules = None,
     rare_values: RareValues = None,
     table: Table = None,
+    text: Text = None,
     max_minutes: Annotated[float | None, typer.Option(help="Bound on training time; keeps the best so far")] = None,
     max_rows: Annotated[
         int | None, typer.Option(min=1, help="Learn from so many rows at most, drawn at random")
@@ -109,15 +118,16 @@ def fit(
     ] = None,
 ) -> None:
     """Fit a model on DATA; an interrupted fit goes on where it stopped when it is called again."""
-    from synth.imaging import is_image
+    from synth.detection import modality
     from synth.sources import open_table
     from synth.storage import check_replaceable, remove
     from synth.synthesizer import FILES, Synthesizer
+    from synth.texts import parse_cut
 
     check_replaceable(out, *FILES)
     config = dict(_setting(text) for text in set_ or [])
-    rows = open_table(data, table=table)
-    model = model or UNNAMED["image" if any(map(is_image, rows.schema.types)) else "table"]
+    rows = open_table(data, table=table, text=parse_cut(text))
+    model = model or UNNAMED[modality(rows, target)]
     synthesizer = Synthesizer(
         model,
         seed=seed,

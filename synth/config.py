@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, TypeAdapter, ValidationError, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -39,6 +39,7 @@ class Source(Strict):
     encoding: of a CSV
     comment: lines that begin so are no rows
     strip: characters to cut from both ends of every text value
+    text: how a text file is cut, see `synth.texts.cut`
     pixels: height and width of pictures whose levels are the first columns of a CSV without a header; `columns` names
         the labels after them
     """
@@ -56,6 +57,7 @@ class Source(Strict):
     comment: str | None = None
     strip: str | None = None
     pixels: tuple[int, int] | None = None
+    text: Literal["lines", "paragraphs"] | PositiveInt | None = None
 
     @model_validator(mode="after")
     def _one_place(self) -> Source:

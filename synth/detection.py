@@ -33,6 +33,7 @@ from synth.imaging import is_image
 from synth.patterns import DENSE, Maker, regex
 from synth.schema import RARE_VALUES, Column, Domain, Kind, Modality, Personal, Scalar, Schema, least_rows, pack_arrow
 from synth.stored import AnyTable
+from synth.texts import free_text, worded
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +41,6 @@ CATEGORIES = 2000  # text with more values than this is an identifier
 NEARLY_UNIQUE, LEAST_ROWS = 0.95, 50  # so is text of which so large a share is distinct, from so many rows on
 KEY_NAME = re.compile(r"(^|[^a-z])(id|uuid|guid|key)$", re.IGNORECASE)
 MATERIAL = 0.05  # share of the rows with rare values from which on it is worth a warning
-CAPTION = 3  # words that the texts beside pictures have from which on they are captions, their median
 DECIMALS = 16  # a float has no more that are meant
 EXACT = 2**53  # beyond it a float does not tell integers apart
 
@@ -54,6 +54,7 @@ def detect(
     personal: Mapping[str, Personal | str] | None = None,
     domains: Mapping[str, Domain] | None = None,
     rare_values: int = RARE_VALUES,
+    texts: bool = False,
 ) -> Schema:
     """The schema of the training rows.
 
@@ -64,6 +65,7 @@ def detect(
     domains: column name -> what it may hold; bounds and categories are then these, and every value has to be inside
     rare_values: rows that a category, or a number or moment at an end, needs to be reproduced, and to stand in the
         schema; lower in small tables, see `Schema.least`. 0 and 1 withhold nothing
+    texts: whether a column of texts, see `synth.texts.free_text`, is learnt as such where no kind says so
     Raises InputError that names the column: a name twice, infinite numbers, a target that is not there, nested
     values with too many different ones, no rows, rows that break a rule; ConfigError for rules that cannot be kept.
     """
@@ -74,7 +76,7 @@ def detect(
     types = dict(zip(names, table.schema.types, strict=True))
     wanted = {**wanted, **{name: declared_kind(domain, types[name]) for name, domain in (domains or {}).items()}}
     wanted = {**rule_kinds(declared, table, wanted)}
-    wanted = {**_captions(table, target), **wanted}
+    wanted = {**_texts(table, target, texts and "text" not in wanted.values()), **wanted}
     people = _personal(table, target, wanted, personal or {})
     least = least_rows(rare_values, table.num_rows)
     if least < rare_values:
@@ -116,34 +118,33 @@ def detect_again(table: AnyTable, schema: Schema) -> Schema:
     )
 
 
+def modality(table: AnyTable, target: str | None) -> Modality:
+    """What a table is mostly about: pictures, texts (beside labels alone), or the values of its columns."""
+    if any(map(is_image, table.schema.types)):
+        return "image"
+    return "table" if free_text(table, target, labelled=True) is None else "text"
+
+
 def _modality(columns: Sequence[Column], rules: Sequence[Rule]) -> Modality:
-    for kind, what in (("image", "pictures"), ("text", "captions")):
+    for kind, what in (("image", "pictures"), ("text", "texts")):
         found = [column.name for column in columns if column.kind == kind]
         if len(found) > 1:
             raise InputError(f"columns {found[0]!r} and {found[1]!r} both hold {what}; one can be learnt at a time")
     pictures = [column.name for column in columns if column.kind == "image"]
-    captions = [column.name for column in columns if column.kind == "text"]
-    if captions and not pictures:
-        raise ConfigError(f"kinds: {captions[0]!r}: text is learnt as the caption of pictures, and there are none")
-    if pictures and rules:
-        raise ConfigError("rules: they are kept in tables without pictures only; leave them out")
-    return "image" if pictures else "table"
+    texts = [column.name for column in columns if column.kind == "text"]
+    if (pictures or texts) and rules:
+        raise ConfigError("rules: they are kept in tables without pictures and texts only; leave them out")
+    return "image" if pictures else "text" if texts else "table"
 
 
-def _captions(table: AnyTable, target: str | None) -> dict[str, Kind]:
-    """The columns beside pictures whose texts have several words."""
+def _texts(table: AnyTable, target: str | None, wanted: bool) -> dict[str, Kind]:
+    """The columns beside pictures whose texts have several words; without pictures one of texts, where it is wanted."""
     types = dict(zip(table.column_names, table.schema.types, strict=True))
     if not any(is_image(dtype) for dtype in types.values()):
-        return {}
-    found: dict[str, Kind] = {}
-    for name, dtype in types.items():
-        if name == target or not is_text(value_type(dtype)):
-            continue
-        values = pc.drop_null(flat(table.column(name)))
-        words = pc.list_value_length(pc.utf8_split_whitespace(values))
-        if len(values) and pc.approximate_median(words).as_py() >= CAPTION and dates.find(values) is None:
-            found[name] = "text"
-    return found
+        name = free_text(table, target) if wanted else None
+        return {} if name is None else {name: "text"}
+    texts = (name for name, dtype in types.items() if name != target and is_text(value_type(dtype)))
+    return {name: "text" for name in texts if worded(pc.drop_null(flat(table.column(name))))}
 
 
 def _check(table: AnyTable, target: str | None, kinds: Mapping[str, Kind]) -> None:

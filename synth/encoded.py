@@ -11,35 +11,43 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from synth.codecs.corpus import TextCodec
 from synth.codecs.modality import AnyCodec
 from synth.errors import InputError
-from synth.layout import ImageLayout
+from synth.layout import ImageLayout, TextLayout
 from synth.stored import AnyTable, blocks
 
 IN_MEMORY = 2**26  # bytes of an array that need no file
 
 
 def encode(codec: AnyCodec, table: AnyTable, *, places: bool) -> dict[str, NDArray[Any]]:
-    """{"tokens": (N, D) of the narrowest integers}, where wanted {"places": (N, D) float32}, and of pictures
-    {"images": (N, C, H, W) uint8}.
+    """{"tokens": (N, D) of the narrowest integers}, where wanted {"places": (N, D) float32}, of pictures {"images":
+    (N, C, H, W) uint8}, and of texts their pages, see `TextCodec.pages`.
 
     A large array is mapped from a temporary file without a name: the system takes its pages back where memory is
     short, and the file is gone with the array. InputError where the disk has no room for it.
     """
-    layout, rows = codec.layout, table.num_rows
+    layout = codec.layout
     kinds: dict[str, Any] = {"tokens": narrowest(max(layout.cardinalities, default=1))}
     kinds |= {"places": np.float32} if places else {}
-    shapes: dict[str, tuple[int, ...]] = dict.fromkeys(kinds, (rows, len(layout.columns)))
+    shapes: dict[str, tuple[int, ...]] = dict.fromkeys(kinds, (len(layout.columns),))  # of a row
     if isinstance(layout, ImageLayout):
-        kinds["images"], shapes["images"] = np.uint8, (rows, layout.channels, layout.height, layout.width)
+        kinds["images"], shapes["images"] = np.uint8, (layout.channels, layout.height, layout.width)
+    if isinstance(layout, TextLayout):
+        kinds["text"], shapes["text"] = narrowest(layout.vocabulary), (layout.page + 1,)
+        shapes["tokens"] = (layout.page, len(layout.columns))
+    rows = 0
     with ExitStack() as stack:
         try:
-            sinks = {name: stack.enter_context(_sink(shapes[name], kind)) for name, kind in kinds.items()}
+            sinks = {
+                name: stack.enter_context(_sink((table.num_rows, *shapes[name]), kind)) for name, kind in kinds.items()
+            }
             for block in blocks(table):
-                arrays = codec.encode(block, places=places)
+                arrays = codec.pages(block) if isinstance(codec, TextCodec) else codec.encode(block, places=places)
                 for name, kind in kinds.items():
                     sinks[name].write(np.ascontiguousarray(arrays[name], dtype=kind).data)
-            return {name: _array(sinks[name], shapes[name], kind) for name, kind in kinds.items()}
+                rows += len(arrays["tokens"])
+            return {name: _array(sinks[name], (rows, *shapes[name]), kind) for name, kind in kinds.items()}
         except OSError as error:
             raise InputError(
                 f"{tempfile.gettempdir()}: no room for the encoded rows ({error.strerror}); set TMPDIR to another disk"

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 CAPTION_END = 0  # the word that a caption has ended
+TEXT_END, TEXT_NONE, TEXT_PAD = range(3)  # tokens: one text ends and the next begins, there is none, nothing is here
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,30 @@ class TableLayout:
         """Tokens of each column, (D,)."""
         return [column.cardinality for column in self.columns]
 
+    @property
+    def labels(self) -> TableLayout:
+        """The same without columns that are words of a text."""
+        return self
+
+
+@dataclass(frozen=True)
+class TextLayout(TableLayout):
+    """Texts as tokens 0 .. V-1, and the columns beside them, of which there may be none.
+
+    frequency: (V,) float32, share of each token among the training texts, TEXT_END included; 0 of one that never came
+    page: tokens of a training row, and how far back the next token is told from
+    longest: tokens of a text at most, without the end
+    """
+
+    frequency: NDArray[np.float32] = field(default_factory=lambda: np.ones(1, np.float32))
+    page: int = 1
+    longest: int = 0
+
+    @property
+    def vocabulary(self) -> int:
+        """Number of tokens V."""
+        return len(self.frequency)
+
 
 @dataclass(frozen=True)
 class ImageLayout(TableLayout):
@@ -90,16 +115,17 @@ class Condition:
         of a token, (1, 0) none of it. The same for every row
     tokens: (n, D) int64, the token that a row has in a column; -1 where it is free. None where all are
     places: (n, D) float32, places of these tokens
+    beginnings: (n, T) int64, the first tokens of each row's text; -1 after them. None where all are free
     particles: candidates per row of a family that chooses among some by their likelihood
     """
 
     spans: Mapping[int, NDArray[np.floating[Any]]] = field(default_factory=dict)
     tokens: NDArray[np.int64] | None = None
     places: NDArray[np.float32] | None = None
+    beginnings: NDArray[np.int64] | None = None
     particles: int = 32
 
     def of_rows(self, chosen: NDArray[np.int64]) -> Condition:
         """The condition of some of the rows (M,)."""
-        tokens = None if self.tokens is None else self.tokens[chosen]
-        places = None if self.places is None else self.places[chosen]
-        return replace(self, tokens=tokens, places=places)
+        parts = {name: getattr(self, name) for name in ("tokens", "places", "beginnings")}
+        return replace(self, **{name: part[chosen] for name, part in parts.items() if part is not None})

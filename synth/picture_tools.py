@@ -18,7 +18,7 @@ from synth.devices import processor_threads
 from synth.errors import ConfigError
 from synth.frames import from_pandas
 from synth.models.base import ImageModel
-from synth.requests import IMAGE_BLOCK, Request
+from synth.requests import LARGE_BLOCK, Request
 from synth.sheets import level_sheet, uri
 from synth.synthesizer import Synthesizer
 
@@ -114,11 +114,11 @@ def _table(data: pd.DataFrame | pa.Table) -> pa.Table:
 def _blocks(
     synthesizer: Synthesizer, data: pd.DataFrame | pa.Table, seed: int | None
 ) -> Iterator[tuple[int, pa.Table, Batch, torch.Generator]]:
-    """Number of the first row, rows, their batch and a generator of their own, IMAGE_BLOCK rows at a time."""
+    """Number of the first row, rows, their batch and a generator of their own, LARGE_BLOCK rows at a time."""
     table = restore(_table(data), synthesizer.schema_)
     root = synthesizer.seed if seed is None else seed
-    for index, start in enumerate(range(0, table.num_rows, IMAGE_BLOCK)):
-        rows = table.slice(start, IMAGE_BLOCK)
+    for index, start in enumerate(range(0, table.num_rows, LARGE_BLOCK)):
+        rows = table.slice(start, LARGE_BLOCK)
         state = np.random.SeedSequence([root, index]).generate_state(1, np.uint64)[0]
         with processor_threads(synthesizer.threads), torch.no_grad():
             yield start, rows, synthesizer.batch(rows), torch.Generator().manual_seed(int(state >> 1))

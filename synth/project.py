@@ -14,6 +14,7 @@ from synth.errors import InputError
 from synth.schema import Schema
 from synth.sources import is_sql, shown
 from synth.storage import read_text, write_text
+from synth.texts import Cut
 
 
 def add_run(
@@ -23,6 +24,7 @@ def add_run(
     schema: Schema,
     name: str | None = None,
     table: str | None = None,
+    text: Cut | None = None,
     model: str,
 ) -> str:
     """Declare the dataset at `location` and a run of `model` on it; returns the run's name.
@@ -40,13 +42,13 @@ def add_run(
     for section, key in (("datasets", dataset), ("runs", run)):
         if key in content.setdefault(section, {}):
             raise InputError(f"{path}: {section} has {key!r} already; choose another name")
-    content["datasets"][dataset] = _dataset(location, schema, table)
+    content["datasets"][dataset] = _dataset(location, schema, table, text)
     content.setdefault("models", {}).setdefault(model, {})
     content["runs"][run] = {"dataset": dataset, "model": model}
-    text = io.StringIO()
-    yaml.dump(content, text)
-    parse_params(text.getvalue(), str(path))
-    write_text(path, text.getvalue())
+    written = io.StringIO()
+    yaml.dump(content, written)
+    parse_params(written.getvalue(), str(path))
+    write_text(path, written.getvalue())
     return run
 
 
@@ -56,11 +58,14 @@ def dataset_name(location: str) -> str:
     return re.sub(r"[^A-Za-z0-9_-]+", "-", stem).strip("-_") or "data"
 
 
-def _dataset(location: str, schema: Schema, table: str | None) -> dict[str, Any]:
+def _dataset(location: str, schema: Schema, table: str | None, text: Cut | None) -> dict[str, Any]:
     if re.search(r"://[^/@]*:[^/@$]+@", location):
         raise InputError(f"{shown(location)}: the URL holds a password; write it as ${{ENVIRONMENT_VARIABLE}}")
     if is_sql(location):
-        source = {"sql": location, "table": table}
+        source: dict[str, Any] = {"sql": location, "table": table}
     else:
         source = {"url": location} if "://" in location else {"path": location}
-    return {"target": schema.target, "source": source} if schema.target else {"source": source}
+    source |= {} if text is None else {"text": text}
+    texts = {column.name: column.kind for column in schema.columns if column.kind == "text"}
+    kinds = {"kinds": texts} if schema.modality == "text" else {}
+    return {**({"target": schema.target} if schema.target else {}), **kinds, "source": source}

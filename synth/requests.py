@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from synth.codecs.corpus import TextCodec
 from synth.codecs.image import ImageCodec
 from synth.codecs.modality import AnyCodec
 from synth.codecs.rules.codec import RuledCodec
@@ -19,8 +20,8 @@ from synth.conditions import Asked, Between, OneOf, asked
 from synth.errors import ConfigError
 from synth.layout import Condition
 
-# Rows per block, without and with a condition, and of pictures: part of what a seed means, so never a setting.
-BLOCK, KEPT_BLOCK, IMAGE_BLOCK = 8192, 1024, 256
+# Rows per block, without and with a condition, and of pictures and texts: part of what a seed means, no setting.
+BLOCK, KEPT_BLOCK, LARGE_BLOCK = 8192, 1024, 256
 FLOATS = ("halffloat", "float", "double")
 
 
@@ -33,8 +34,9 @@ class Request:
     columns: modelled columns
     facts: the conditions in words, for the samples' metadata
     ranges: floating column -> its range, to which what rounding put beside an end is set
-    pictures: whether rows hold some
+    large: whether rows hold pictures or texts
     captions: (M, T) words of captions, which rows take in turn
+    beginnings: (M, T) first tokens of texts, likewise
     """
 
     spans: Mapping[int, Spans]
@@ -42,25 +44,26 @@ class Request:
     columns: int
     facts: Mapping[str, str]
     ranges: Mapping[str, Between]
-    pictures: bool = False
+    large: bool = False
     captions: NDArray[np.int64] | None = None
+    beginnings: NDArray[np.int64] | None = None
 
     @classmethod
     def make(cls, codec: AnyCodec, where: Mapping[str, Any], balance: str | None) -> Request:
         """Check column names and values; ConfigError says what is there instead."""
         wanted = {name: asked(name, value) for name, value in where.items()}
         facts = {"where": "; ".join(f"{name}: {value}" for name, value in wanted.items())} if wanted else {}
-        captions = _captions(codec, wanted)
+        captions, beginnings = _captions(codec, wanted), _beginnings(codec, wanted)
         spans = _spans(codec, wanted)
         columns = len(codec.layout.columns)
         numbers = {
             c.name for c in codec.schema.columns if c.kind == "number" and c.dtype in ("float", "double", "halffloat")
         }
-        pictures = isinstance(codec, ImageCodec)
+        large = isinstance(codec, ImageCodec | TextCodec)
         found = {name: as_range(value) for name, value in wanted.items() if name in numbers}
         ranges = {name: value for name, value in found.items() if value is not None}
         if balance is None:
-            return cls(spans, None, columns, facts, ranges, pictures, captions)
+            return cls(spans, None, columns, facts, ranges, large, captions, beginnings)
         place = codec.place(balance)
         if isinstance(codec, RuledCodec) and balance not in codec.plain:
             raise ConfigError(f"balance: {balance!r} is learnt together with other columns of a rule; balance another")
@@ -69,13 +72,14 @@ class Request:
         if place in spans:
             raise ConfigError(f"balance: {balance!r} has a condition already; drop one of the two")
         tokens = np.flatnonzero(codec.valued(place) & (codec.layout.columns[place].frequency > 0))
-        return cls(spans, (place, tokens), columns, {**facts, "balance": balance}, ranges, pictures, captions)
+        facts = {**facts, "balance": balance}
+        return cls(spans, (place, tokens), columns, facts, ranges, large, captions, beginnings)
 
     @property
     def block(self) -> int:
         """Rows per block."""
-        if self.pictures:
-            return IMAGE_BLOCK
+        if self.large:
+            return LARGE_BLOCK
         return KEPT_BLOCK if self.spans or self.balanced else BLOCK
 
     def clip(self, table: pa.Table) -> pa.Table:
@@ -91,18 +95,18 @@ class Request:
 
     def condition(self, rows: range) -> Condition | None:
         """What the rows of these global numbers keep; None where there is nothing."""
-        if not self.spans and self.balanced is None and self.captions is None:
-            return None
-        if self.balanced is None and self.captions is None:
-            return Condition(spans=self.spans)
         numbers = np.arange(rows.start, rows.stop)
+        beginnings = None if self.beginnings is None else self.beginnings[numbers % len(self.beginnings)]
+        if self.balanced is None and self.captions is None:
+            free = not self.spans and beginnings is None
+            return None if free else Condition(spans=self.spans, beginnings=beginnings)
         tokens = np.full((len(rows), self.columns), -1, dtype=np.int64)
         if self.balanced is not None:
             place, values = self.balanced
             tokens[:, place] = values[numbers % len(values)]
         if self.captions is not None:
             tokens[:, -self.captions.shape[1] :] = self.captions[numbers % len(self.captions)]
-        return Condition(spans=self.spans, tokens=tokens)
+        return Condition(spans=self.spans, tokens=tokens, beginnings=beginnings)
 
 
 def _spans(codec: AnyCodec, wanted: Mapping[str, Asked]) -> dict[int, Spans]:
@@ -122,6 +126,13 @@ def _captions(codec: AnyCodec, wanted: dict[str, Asked]) -> NDArray[np.int64] | 
     if not isinstance(codec, ImageCodec) or codec.caption is None or codec.caption.column.name not in wanted:
         return None
     return codec.caption.asked(wanted.pop(codec.caption.column.name))
+
+
+def _beginnings(codec: AnyCodec, wanted: dict[str, Asked]) -> NDArray[np.int64] | None:
+    """(M, T) first tokens of the texts that are asked for, likewise."""
+    if not isinstance(codec, TextCodec) or codec.text.name not in wanted:
+        return None
+    return codec.beginnings(wanted.pop(codec.text.name))
 
 
 def as_range(value: Asked) -> Between | None:

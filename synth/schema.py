@@ -6,6 +6,7 @@ The codec, the validation suite and the dataset card all read this one descripti
 from __future__ import annotations
 
 import base64
+from collections.abc import Collection
 from pathlib import Path
 from typing import Literal
 
@@ -20,7 +21,7 @@ FORMAT_VERSION = 1
 RARE_VALUES = 5  # rows that a value needs to be reproduced
 
 Kind = Literal["number", "category", "boolean", "datetime", "identifier", "personal", "image", "text", "empty"]
-Modality = Literal["table", "image"]
+Modality = Literal["table", "image", "text"]
 Scalar = bool | int | float | str
 
 
@@ -168,6 +169,13 @@ class Schema(BaseModel):
             if column.name == name:
                 return column
         raise KeyError(name)
+
+    def only(self, names: Collection[str]) -> Schema:
+        """The schema of some of the columns, as a table's, without rules."""
+        columns = tuple(column for column in self.columns if column.name in names)
+        arrow = self.arrow_schema
+        rest = pa.schema([arrow.field(column.name) for column in columns], metadata=arrow.metadata)
+        return self.model_copy(update={"modality": "table", "columns": columns, "arrow": pack_arrow(rest), "rules": ()})
 
     def save(self, path: str | Path) -> None:
         """Write as indented JSON, atomically."""

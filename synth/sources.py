@@ -13,13 +13,16 @@ import fsspec
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
+import pyarrow.json
 import pyarrow.parquet as pq
 
 from synth.errors import InputError
 from synth.stored import AnyTable, Stored
+from synth.texts import SUFFIXES, Cut, cut
 
 NULLS = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "<NA>"]
 DELIMITERS = ",;\t|"
+JSON_LINES = (".jsonl", ".ndjson")
 INTEGER = r"^[+-]?(0|[1-9][0-9]*)$"
 FLOAT = r"^[+-]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?$|^[+-]?(inf|Inf|Infinity|infinity)$"
 BOOLEAN = r"^(true|false|True|False|TRUE|FALSE)$"
@@ -47,49 +50,62 @@ def read_table(
     encoding: str = "utf-8",
     comment: str | None = None,
     strip: str | None = None,
+    text: Cut | None = None,
 ) -> pa.Table:
-    """Read a CSV or Parquet file, a directory of Parquet parts or of pictures, an fsspec URL or an SQL table.
+    """Read a CSV, JSON lines, a text or Parquet file, a directory of Parquet parts or of pictures, an fsspec URL or an
+    SQL table.
 
     Text in a CSV becomes int64, float64 or bool where every value reads as one; codes with leading zeros
-    stay text, an unquoted empty field is null and a quoted one the empty string. The other arguments are
-    those of `synth.config.Source`. InputError names the file, and the line where one is broken.
+    stay text, an unquoted empty field is null and a quoted one the empty string. A text file becomes a column of its
+    paragraphs or lines, see `synth.texts.cut`. The other arguments are those of `synth.config.Source`. InputError names
+    the file, and the line where one is broken.
     """
-    from synth.pictures import has_pictures, read_folder
-
     name = str(location)
     if is_sql(name):
         return _read_sql(name, table)
     if Path(name).is_dir():
-        files = sorted(Path(name).glob("*.parquet"))
-        if not files and has_pictures(Path(name)):
-            return read_folder(name)
-        if not files:
-            raise InputError(f"{name}: a folder without Parquet files or pictures")
-        try:
-            return pa.concat_tables([read_table(file) for file in files])
-        except pa.ArrowInvalid:
-            raise InputError(f"{name}: its Parquet files have different columns; they must have the same") from None
+        return _read_folder(Path(name))
     raw = _read_bytes(name)
     name = shown(name)
     if not raw:
-        raise InputError(f"{name}: the file is empty; expected a CSV with a header line or Parquet")
+        raise InputError(f"{name}: the file is empty; expected a table or a text")
     if raw[:4] == b"PAR1":
         return _read_parquet(raw, name)
-    text = _comment_free(_decode(raw, name, encoding), comment)
-    result = _read_csv(text, name, columns, delimiter)
+    content = _comment_free(_decode(raw, name, encoding), comment)
+    if name.endswith(JSON_LINES):
+        return _read_json(content, name)
+    if text is not None or (
+        columns is None and delimiter is None and name.endswith(SUFFIXES) and not _delimited(content)
+    ):
+        return cut(content, name, text)
+    result = _read_csv(content, name, columns, delimiter)
     if strip is not None:
         result = _stripped(result, strip)
     return pa.table([_typed(column) for column in result.columns], names=result.column_names)
 
 
-def open_table(location: str | Path, *, table: str | None = None) -> AnyTable:
+def _read_folder(folder: Path) -> pa.Table:
+    from synth.pictures import has_pictures, read_folder
+
+    files = sorted(folder.glob("*.parquet"))
+    if not files and has_pictures(folder):
+        return read_folder(folder)
+    if not files:
+        raise InputError(f"{folder}: a folder without Parquet files or pictures")
+    try:
+        return pa.concat_tables([read_table(file) for file in files])
+    except pa.ArrowInvalid:
+        raise InputError(f"{folder}: its Parquet files have different columns; they must have the same") from None
+
+
+def open_table(location: str | Path, *, table: str | None = None, text: Cut | None = None) -> AnyTable:
     """As `read_table`, but Parquet on this machine stays in its files, and is in the types that it was written from."""
     place = Path(location)
     if not is_sql(str(location)) and (next(place.glob("*.parquet"), None) or _begins(place, b"PAR1")):
         stored = Stored.open(place)
         _check_names(stored.column_names, str(place))
         return stored
-    return read_table(location, table=table)
+    return read_table(location, table=table, text=text)
 
 
 def _begins(place: Path, magic: bytes) -> bool:
@@ -161,6 +177,22 @@ def _comment_free(text: str, comment: str | None) -> str:
     if comment is None:
         return text
     return "".join(line for line in text.splitlines(keepends=True) if not line.startswith(comment))
+
+
+def _delimited(text: str) -> bool:
+    """Whether the first lines have a delimiter equally often, and no space after it, as those of a table do."""
+    lines = [line for line in text[:65536].split("\n")[:10] if line.strip()]
+    counts = ({len(re.findall(re.escape(mark) + r"(?! )", line)) for line in lines} for mark in DELIMITERS)
+    return len(lines) > 1 and any(len(found) == 1 and 0 not in found for found in counts)
+
+
+def _read_json(text: str, name: str) -> pa.Table:
+    try:
+        result = pa.json.read_json(pa.BufferReader(text.encode("utf-8")))
+    except pa.ArrowInvalid as error:
+        raise InputError(f"{name}: not JSON lines ({str(error).splitlines()[0]})") from None
+    _check_names(result.column_names, name)
+    return result
 
 
 def _sniff(header: str) -> str:

@@ -147,7 +147,8 @@ class Synthesizer:
             table, schema = self._labelled(table, target, schema)
         if schema is None:
             least = 0 if self._promise else rare_values  # the ledger tells what is frequent
-            schema = detect(table, target=target, rules=rules, domains=domains, rare_values=least)
+            texts = "text" in self._family.modalities
+            schema = detect(table, target=target, rules=rules, domains=domains, rare_values=least, texts=texts)
         elif table.column_names != schema.names:
             raise InputError(f"columns {table.column_names} differ from the schema's {schema.names}")
         elif table.num_rows < self.source_rows_:
@@ -157,7 +158,7 @@ class Synthesizer:
             return self._fit_privately(table, schema, self._promise, on_epoch)
         self.privacy_: dict[str, Any] | None = None
         self.schema_ = schema
-        self.codec_: AnyCodec = codec_of(schema).fit(table, schema, self.seed)
+        self.codec_: AnyCodec = codec_of(schema).fit(table, schema, self.seed, **self._settings.codec)
         self.model_ = self._build()
         arrays = encode(self.codec_, table, places=self.model_.places)
         with processor_threads(self.threads):
@@ -367,7 +368,7 @@ class Synthesizer:
         if draws < 1:
             raise ConfigError(f"draws: expected 1 or more, found {draws}")
         if self._fitted().schema_.modality != "table":
-            raise ConfigError("impute: gaps are filled in tables without pictures only")
+            raise ConfigError("impute: gaps are filled in tables without pictures and texts only")
         table = restore(self._table(data), self._fitted().schema_)
         self._check_conditional()
         root = self.seed if seed is None else seed

@@ -19,7 +19,7 @@ from synth.conditions import Asked
 from synth.errors import ConfigError, InputError
 from synth.imaging import CHANNELS, IMAGE, MODES, opened, pillow
 from synth.layout import ImageLayout
-from synth.schema import Column, Schema, pack_arrow
+from synth.schema import Column, Schema
 from synth.stored import AnyTable
 
 
@@ -190,7 +190,4 @@ def _caption(schema: Schema) -> Column | None:
 
 def label_schema(schema: Schema) -> Schema:
     """The schema of the columns beside the pictures and their captions."""
-    columns = tuple(column for column in schema.columns if column.kind not in ("image", "text"))
-    arrow = schema.arrow_schema
-    rest = pa.schema([arrow.field(column.name) for column in columns], metadata=arrow.metadata)
-    return schema.model_copy(update={"modality": "table", "columns": columns, "arrow": pack_arrow(rest)})
+    return schema.only([column.name for column in schema.columns if column.kind not in ("image", "text")])

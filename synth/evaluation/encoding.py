@@ -15,7 +15,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from synth.errors import InputError
-from synth.evaluation.picture_features import features
+from synth.evaluation.picture_features import features as picture_features
+from synth.evaluation.text_features import features as text_features
 from synth.schema import Column, Schema
 
 Floats = NDArray[np.float64]
@@ -29,10 +30,12 @@ PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 @dataclass(frozen=True)
 class View:
-    """One table. numbers: (N, Dn) float64, NaN where null. codes: (N, Dc) int32, places in the vocabulary."""
+    """One table. numbers: (N, Dn) float64, NaN where null. codes: (N, Dc) int32, places in the vocabulary. texts: (N,)
+    of the column of texts, None where null, in a table that has one."""
 
     numbers: Floats
     codes: Codes
+    texts: NDArray[np.object_] | None = None
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -44,7 +47,7 @@ class View:
 
     def take(self, rows: Rows) -> View:
         """These rows, in this order."""
-        return View(self.numbers[rows], self.codes[rows])
+        return View(self.numbers[rows], self.codes[rows], None if self.texts is None else self.texts[rows])
 
     def select(self, numbers: Sequence[int], categories: Sequence[int]) -> View:
         """These columns of all rows."""
@@ -106,7 +109,8 @@ class Views:
 def encode(frames: Mapping[str, pd.DataFrame], schema: Schema) -> Views:
     """Encode train, holdout, test and synthetic. InputError names a table that lacks a column of the schema.
 
-    A column of pictures becomes the numbers of their features, see `synth.evaluation.picture_features`.
+    A column of pictures or texts becomes the numbers of their features, see `synth.evaluation.picture_features` and
+    `synth.evaluation.text_features`.
 
     Identifiers are left out, and so are columns without two different values among the training rows: no
     distance between distributions is defined on them.
@@ -117,11 +121,12 @@ def encode(frames: Mapping[str, pd.DataFrame], schema: Schema) -> Views:
     undefined: dict[str, str] = {}
     for column in schema.columns:
         arrays = {role: _arrow(frame, column.name, role) for role, frame in frames.items()}
-        if column.kind == "image":
-            seen = {role: features(array) for role, array in arrays.items()}
+        if column.kind == "image" or (column.kind == "text" and schema.modality == "text"):
+            read = picture_features if column.kind == "image" else text_features
+            seen = {role: read(array) for role, array in arrays.items()}
             numbers |= {
                 f"{column.name}[{place}]": {role: values[:, place] for role, values in seen.items()}
-                for place in np.flatnonzero(np.ptp(seen["train"], axis=0) > 0)
+                for place in np.flatnonzero(np.nanmax(seen["train"], axis=0) > np.nanmin(seen["train"], axis=0))
             }
         elif column.kind == "text":
             undefined[column.name] = "captions: no values that a table compares"
@@ -136,10 +141,14 @@ def encode(frames: Mapping[str, pd.DataFrame], schema: Schema) -> Views:
             else:
                 only = "null alone" if words[0] is None else "one single value"
                 undefined[column.name] = f"{only} among the training rows"
+    name = next((column.name for column in schema.columns if column.kind == "text"), None)
+    written = schema.modality == "text" and name is not None
+    texts = {role: _objects(_arrow(frame, str(name), role)) for role, frame in frames.items()} if written else {}
     views = {
         role: View(
             _stack([values[role] for values in numbers.values()], len(frame), np.float64),
             _stack([values[role] for values in codes.values()], len(frame), np.int32),
+            texts.get(role),
         )
         for role, frame in frames.items()
     }
@@ -153,6 +162,12 @@ def encode(frames: Mapping[str, pd.DataFrame], schema: Schema) -> Views:
         target=schema.target if schema.target in {*numbers, *codes} else None,
         pictures=schema.modality == "image",
     )
+
+
+def _objects(array: pa.ChunkedArray) -> NDArray[np.object_]:
+    found = np.empty(len(array), dtype=object)
+    found[:] = array.to_pylist()
+    return found
 
 
 def _continuous(arrays: Mapping[str, pa.ChunkedArray], column: Column) -> dict[str, Floats] | None:

@@ -8,7 +8,8 @@ from types import ModuleType
 
 from synth.errors import ConfigError
 
-UNNAMED = {"table": "autoregressive", "image": "image_diffusion"}  # the family of a modality where none is named
+# the family of a modality where none is named
+UNNAMED = {"table": "autoregressive", "image": "image_diffusion", "text": "transformer"}
 
 
 def available(modality: str | None = None) -> list[str]:

@@ -77,6 +77,11 @@ class TrainingConfig(BaseModel):
     validation_share: float = Field(0.08, ge=0, le=0.5)
     patience: int = Field(6, ge=1)
 
+    @property
+    def codec(self) -> dict[str, Any]:
+        """What the codec of the data is fitted with."""
+        return {}
+
 
 class GenerativeModel(Grown, ABC):
     """Base of all families; initial weights are drawn from the generator alone.

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from synth.layout import Condition, ImageLayout, TableLayout
+from synth.layout import Condition, TableLayout
 from synth.nets.captions import Reader
 from synth.nets.draws import rand
 from synth.nets.grown import Grown
@@ -110,7 +110,7 @@ class LabelVector(nn.Module):
 
     offsets: Tensor
 
-    def __init__(self, layout: ImageLayout, width: int, generator: torch.Generator) -> None:
+    def __init__(self, layout: TableLayout, width: int, generator: torch.Generator) -> None:
         super().__init__()
         sizes = layout.labels.cardinalities
         starts = torch.tensor([1, *sizes]).cumsum(0)
