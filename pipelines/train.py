@@ -65,7 +65,7 @@ def main(
     cost = watch.as_dict()
     if history.resumed_at:  # this process saw a part: its processor time would mislead
         cost = {"wall_seconds": history.epochs[-1].seconds, "peak_memory_mb": cost["peak_memory_mb"]}
-    write_json(metrics, {"fit": cost, "epochs": len(history.epochs), "rows": history.rows})
+    write_json(metrics, {"fit": cost, "epochs": len(history.epochs), "rows": synthesizer.schema_.rows})
     synthesizer.save(out)
 
 

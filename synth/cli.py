@@ -152,8 +152,9 @@ def fit(
     synthesizer.save(out)
     remove(checkpoint)
     history = synthesizer.history_
-    of = f" of {rows.num_rows}" if history.rows < rows.num_rows else ""
-    typer.echo(f"{out}: {model}, {history.rows}{of} rows, {len(history.epochs)} epochs, stopped by {history.stopped}")
+    learnt = synthesizer.schema_.rows
+    of = f" of {rows.num_rows}" if learnt < rows.num_rows else ""
+    typer.echo(f"{out}: {model}, {learnt}{of} rows, {len(history.epochs)} epochs, stopped by {history.stopped}")
 
 
 @app.command()

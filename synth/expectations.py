@@ -10,21 +10,23 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from synth.codecs.columns import flat
 from synth.codecs.text import scalar_array
-from synth.picture_views import picture_expectations
+from synth.picture_views import COPIES, picture_expectations
 from synth.rule_expectations import rule_expectations
 from synth.rules import dependencies, orders
 from synth.schema import Column, Scalar, Schema
-from synth.views import Expectation, column_view, expectation, label, moments, texts, title, view_of
+from synth.views import Expectation, column_view, expectation, label, moments, passages, texts, title, view_of
 
 NULLS = 0.01  # by which the share of nulls may differ, beside four standard errors of the training rows' share
 MOSTLY = 0.99  # share of rows that must keep a rule between columns
 DISTANCE = 0.1  # KL divergence in nats that a column may have, beside what sampling alone makes
 BINS, HOLDOUT = 10, 0.01  # bins of a number's distribution; weight that values outside of it are given
 COMMON = 100  # categories whose distribution is checked; a column with more is told by its set alone
+LONGER = 2  # times the longest training text that one may be
 FEW = 64  # texts and whole numbers with as many values may fix other columns
 
 
@@ -42,6 +44,8 @@ def suite(schema: Schema, train: pa.Table | None) -> dict[str, Any]:
     for column, spec in zip(schema.columns, specs, strict=True):
         if column.kind == "image":
             found += picture_expectations(column, train)
+        elif column.kind == "text":
+            found += _text(column, schema.rows, train)
         else:
             found += _column(column, spec, schema.rows, types[column.name])
     declared, views = rule_expectations(schema, specs)
@@ -112,6 +116,21 @@ def _column(column: Column, spec: dict[str, Any], rows: int, dtype: pa.DataType)
         yield expectation("column_values_to_match_regex", {**kwargs, "regex": column.pattern}, name)
     if column.unique:
         yield expectation("column_values_to_be_unique", dict(kwargs), name)
+
+
+def _text(column: Column, rows: int, train: pa.Table | None) -> Iterator[Expectation]:
+    """Texts are about as long as the training ones, and long ones are none of them."""
+    name, kwargs = [column.name], {"column": title(column.name)}
+    yield _nulls(column, kwargs, rows, "text")
+    values = pa.nulls(0, pa.string()) if train is None else flat(train.column(column.name))
+    ends = pc.min_max(pc.utf8_length(values)).as_py()
+    if ends["max"] is None:
+        return
+    lengths = {**kwargs, "min_value": min(ends["min"], 1), "max_value": LONGER * ends["max"]}
+    yield expectation("column_value_lengths_to_be_between", lengths, name)
+    copies = {**kwargs, "value_set": sorted(set(passages(values).dropna())), "mostly": COPIES}
+    if copies["value_set"]:
+        yield expectation("column_values_to_not_be_in_set", copies, name, view="passage")
 
 
 def _nulls(column: Column, kwargs: dict[str, Any], rows: int, view: str) -> Expectation:

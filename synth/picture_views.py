@@ -16,7 +16,7 @@ from synth.imaging import opened
 from synth.schema import Column
 from synth.views import Expectation, expectation, title
 
-COPIES = 0.999  # share of pictures that must be no copy of a training one; small ones may be equal by chance
+COPIES = 0.999  # share of pictures or long texts that must be no copy of a training one; few are equal by chance
 BROKEN = "cannot be decoded"
 
 

@@ -75,6 +75,7 @@ def render(
         attacks=_attacks(metrics["attacks"]),
         tiles=_tiles(metrics, lift),
         sheet=(distributions or {}).get("sheet"),
+        texts=(distributions or {}).get("texts"),
         walk=walk,
         columns=columns,
         open_columns=OPEN_COLUMNS,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -19,6 +20,7 @@ from synth.schema import Column
 Expectation = dict[str, Any]
 
 MICROSECONDS = pa.timestamp("us")
+PASSAGE = 50  # characters from which on two texts are not equal by chance
 LIMITS = (pd.Timestamp("0001-01-01").as_unit("us"), pd.Timestamp("9999-12-31 23:59:59.999999").as_unit("us"))
 
 
@@ -117,7 +119,18 @@ def column_view(chunks: pa.ChunkedArray, view: str, spec: Mapping[str, Any]) -> 
         return decimals(values, spec["decimals"])
     if view == "moment":
         return moments(values, spec.get("format"))
+    if view == "passage":
+        return passages(values)
     return pd.Series(texts(values).to_pandas(), dtype="str")
+
+
+def passages(values: pa.Array) -> pd.Series:
+    """Fingerprints of texts that are too long to be equal by chance; null for shorter ones."""
+    found = (
+        hashlib.blake2b(text.encode(), digest_size=8).hexdigest() if text is not None and len(text) >= PASSAGE else None
+        for text in texts(values).to_pylist()
+    )
+    return pd.Series(list(found), dtype="str")
 
 
 def pair_view(first: pa.ChunkedArray, second: pa.ChunkedArray) -> pd.Series:

@@ -120,14 +120,14 @@ class Halves(Model):
     """Two losses in turn: all but the embedding follows the likelihood, the embedding alone its own square."""
 
     def step(self, batch, generator, descend):
-        others = [weight for name, weight in self.named_parameters() if name != "embedding"]
-        before = [self.embedding.clone(), *(weight.clone() for weight in others)]
+        others = [weight for name, weight in self.named_parameters() if name != "columns.embedding"]
+        before = [self.columns.embedding.clone(), *(weight.clone() for weight in others)]
         value = descend(self.loss(batch, generator), others)
-        assert torch.equal(self.embedding, before[0])
+        assert torch.equal(self.columns.embedding, before[0])
         middle = [weight.clone() for weight in others]
         assert any(not torch.equal(one, other) for one, other in zip(middle, before[1:], strict=True))
-        descend((self.embedding - 1).square().sum(), [self.embedding])
-        assert not torch.equal(self.embedding, before[0])
+        descend((self.columns.embedding - 1).square().sum(), [self.columns.embedding])
+        assert not torch.equal(self.columns.embedding, before[0])
         assert all(torch.equal(one, other) for one, other in zip(middle, others, strict=True))
         return value
 
@@ -135,9 +135,9 @@ class Halves(Model):
 def test_a_family_with_losses_of_its_own_changes_only_what_it_names_and_resumes(tmp_path, monkeypatch):
     tokens = toy(450)
     whole, resumed = small(tokens, Halves), small(tokens, Halves)
-    distance = (whole.embedding - 1).square().mean().item()
+    distance = (whole.columns.embedding - 1).square().mean().item()
     history = fit(whole, tokens)
-    assert (whole.embedding - 1).square().mean().item() < distance
+    assert (whole.columns.embedding - 1).square().mean().item() < distance
     stop_after(monkeypatch, 9)
     with pytest.raises(KeyboardInterrupt):
         fit(small(tokens, Halves), tokens, checkpoint=tmp_path, checkpoint_seconds=0)
@@ -159,7 +159,7 @@ def test_a_non_finite_step_stops_by_number_and_leaves_the_last_good_checkpoint(t
             Breaking.steps += 1
             if Breaking.steps < 10:
                 return value
-            zero = (self.embedding.sum() * 0).sqrt()  # 0, with an infinite slope
+            zero = (self.columns.embedding.sum() * 0).sqrt()  # 0, with an infinite slope
             return value * torch.inf if where == "loss" else value + zero
 
     tokens = toy(400)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from synth.evaluation import quality
 from synth.evaluation.encoding import EPOCH, Floats, Views
@@ -18,6 +19,7 @@ BARS = 9
 MATRIX = 30  # columns of the picture of pairs
 FIRST, LAST = ((datetime(year, 1, 1, tzinfo=UTC) - EPOCH).total_seconds() for year in (1, 9999))  # that a page can tell
 OTHER, NULL = "(other)", "(null)"
+TEXTS, EXCERPT = 12, 400  # synthetic texts that are shown, and characters of each
 
 
 def distributions(data: Tables, *, seed: int = 0) -> dict[str, Any]:
@@ -28,7 +30,8 @@ def distributions(data: Tables, *, seed: int = 0) -> dict[str, Any]:
     {"names": [...], "matrix": [[...]]}}; shares and null share sum to 1. Bins and values with fewer than 10 real rows
     are joined with their neighbours or shown as "(other)"; values outside the 1 % to 99 % quantiles, or among the 10
     outermost, are counted into the outer bins, so that no extreme is told. The matrix has the columns that differ
-    most, null where a pair was not compared. Of pictures "sheet" has some of the synthetic ones, as a data URI.
+    most, null where a pair was not compared. Of pictures "sheet" has some of the synthetic ones, as a data URI, and
+    of texts "texts" some beginnings.
     """
     views, rng = data.views, np.random.default_rng(seed)
     columns: dict[str, Any] = {}
@@ -38,7 +41,14 @@ def distributions(data: Tables, *, seed: int = 0) -> dict[str, Any]:
         elif name in views.categories:
             columns[name] = _bars(views, views.categories.index(name))
     sheet = {"sheet": contact_sheet(data.synthetic, data.schema)} if views.pictures else {}
-    return {"columns": columns, "pairs": _pairs(views, rng), **sheet}
+    texts = {} if views.synthetic.texts is None else {"texts": _excerpts(views.synthetic.texts)}
+    return {"columns": columns, "pairs": _pairs(views, rng), **sheet, **texts}
+
+
+def _excerpts(texts: NDArray[np.object_]) -> list[str]:
+    """The first of the synthetic texts, or of long ones their beginnings."""
+    known = [text for text in texts[: 2 * TEXTS] if text is not None][:TEXTS]
+    return [text if len(text) <= EXCERPT else f"{text[:EXCERPT]} …" for text in known]
 
 
 def _histogram(views: Views, place: int) -> dict[str, Any]:

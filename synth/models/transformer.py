@@ -1,7 +1,7 @@
 """A transformer that writes texts token by token (GPT, Radford et al. 2019), told the columns beside them.
 
-log p(row) = log p(columns) + sum_t log p(token_t | tokens before it, columns); the columns by the family
-`autoregressive`. Texts are learnt on pages of one length, several short ones or a part of a long one on each.
+log p(row) = log p(columns) + sum_t log p(token_t | tokens before it, columns); the columns as the family
+`autoregressive` does. Texts are learnt on pages of one length, several short ones or a part of a long one on each.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from pydantic import Field
 from torch import Tensor
 
 from synth.layout import TEXT_END, TEXT_PAD, Condition, TextLayout
-from synth.models import autoregressive
 from synth.models.base import Batch, GenerativeModel, TrainingConfig
+from synth.nets.autoregression import Autoregression, AutoregressionConfig
 from synth.nets.columns import draw
 from synth.nets.decoder import Decoder, nucleus
 from synth.nets.draws import rand
@@ -93,7 +93,7 @@ class Model(GenerativeModel):
         self.told: LabelVector | None = None
         if layout.columns:
             self.told = LabelVector(layout, config.width, generator)
-            self.columns = autoregressive.Model(autoregressive.Config(), layout, generator)
+            self.columns = Autoregression(AutoregressionConfig(), layout, generator)
 
     def loss(self, batch: Batch, generator: torch.Generator) -> Tensor:
         """Nats per token, those of the columns beside the texts included."""
@@ -120,7 +120,7 @@ class Model(GenerativeModel):
         first = (text[:, :-1] == TEXT_END) & (text[:, 1:] != TEXT_PAD)
         if self.told is None or not bool(first.any()):
             return torch.zeros((), device=text.device)
-        return self.columns.loss({"tokens": tokens[first]}, generator) * first.sum()
+        return -self.columns.log_prob(tokens[first], generator if self.training else None).sum()
 
     def _vectors(self, tokens: Tensor, told: Tensor | None) -> Tensor | None:
         """(B, L, W) of columns (B, L, D), or (B, W) of (B, D); told: (B,) bool, whose columns are."""
@@ -138,7 +138,7 @@ class Model(GenerativeModel):
         first = torch.cat([row.new_ones(1), row.diff()]).bool() if len(row) else row.bool()
         found = torch.zeros(int(first.sum()), device=text.device)
         if self.told is not None:
-            found = found + self.columns.log_prob({"tokens": tokens[first]})
+            found = found + self.columns.log_prob(tokens[first])
         filled = (text != TEXT_PAD).sum(1)
         for pages in torch.split(filled.argsort(), PAGES):
             part = text[pages, : int(filled[pages[-1]])]
@@ -155,7 +155,7 @@ class Model(GenerativeModel):
         tokens = torch.zeros((n, 0), dtype=torch.long, device=device)
         if self.told is not None:
             asked = condition if condition is not None and (condition.spans or condition.tokens is not None) else None
-            tokens = self.columns.sample(n, generator, asked)["tokens"]
+            tokens = self.columns.sample(n, generator, asked)
         beginnings = torch.full((n, 0), -1)
         if condition is not None and condition.beginnings is not None:
             beginnings = torch.from_numpy(condition.beginnings)

@@ -104,7 +104,7 @@ def test_many_columns_beside_one_of_many_categories_stay_small():
     wide = nominal("wide", [1 / 2000] * 2000)
     layout = TableLayout((*(nominal(str(d), [0.5, 0.5]) for d in range(500)), wide))
     model = Model(Config(width=8, blocks=1), layout, torch.Generator().manual_seed(0))
-    heads = sum(parameter.numel() for parameter in model.heads.parameters())
+    heads = sum(parameter.numel() for parameter in model.columns.heads.parameters())
     assert heads < 2 * 9 * (500 * 2 + 2000)
     tokens = torch.zeros((4, 501), dtype=torch.long)
     loss = model.loss({"tokens": tokens}, torch.Generator().manual_seed(0))
