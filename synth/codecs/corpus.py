@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from synth.codecs import vocabulary
 from synth.codecs.columns import flat
+from synth.codecs.mentions import KINDS, Mentions
 from synth.codecs.table import Arrays, Spans, TableCodec, restore
 from synth.conditions import Asked, OneOf
 from synth.errors import ConfigError
@@ -21,7 +22,8 @@ from synth.layout import TEXT_END, TEXT_NONE, TEXT_PAD, TextLayout
 from synth.schema import Column, Schema
 from synth.stored import AnyTable
 
-FIRST = 3  # token of the vocabulary's first
+FIRST = 3 + len(KINDS)  # token of the vocabulary's first; before it are the marks of personal data
+MARK = 3
 REST = "*"  # ends the beginning of a text that is asked for
 
 Tokens = Literal["characters", "pieces"]
@@ -34,14 +36,16 @@ class TextCodec:
 
     tokenizer: see `synth.codecs.vocabulary`; its tokens are numbered from FIRST on
     shares: of the tokens among the training texts, (V,)
+    mentions: what stands for personal data inside of texts
     page, longest: see `TextLayout`
-    whole: whether a character that is no text was among the training ones, so that it may come out
+    damaged: whether a character that is no text was among the training ones, so that it may come out
     """
 
     schema: Schema
     text: Column
     labels: TableCodec
     tokenizer: Any
+    mentions: Mentions
     shares: tuple[float, ...]
     page: int
     longest: int
@@ -66,13 +70,15 @@ class TextCodec:
         """
         column = _text(schema)
         texts = pc.drop_null(flat(table.column(column.name))).to_pylist()
+        mentions = Mentions.fit(texts, seed)
+        plain = [part for text in texts for part in mentions.parts(text) if isinstance(part, str)]
         if tokens == "characters":
-            tokenizer = vocabulary.characters(texts, column.least)
+            tokenizer = vocabulary.characters(plain, column.least)
         else:
-            tokenizer = vocabulary.pieces(texts, vocabulary_size, column.least)
+            tokenizer = vocabulary.pieces(plain, vocabulary_size, column.least)
         counts = np.zeros(FIRST + tokenizer.get_vocab_size())
         most = 0
-        for ids in _encoded(tokenizer, texts):
+        for ids in _encoded(tokenizer, mentions, texts):
             counts += np.bincount(ids, minlength=len(counts))
             most = max(most, len(ids))
         counts[TEXT_END] = table.num_rows
@@ -80,7 +86,7 @@ class TextCodec:
         damaged = any(vocabulary.DAMAGED in text for text in texts)
         labels = TableCodec.fit(table, beside(schema), seed)
         shares = tuple((counts / counts.sum()).tolist())
-        return cls(schema, column, labels, tokenizer, shares, page, min(most, longest), damaged)
+        return cls(schema, column, labels, tokenizer, mentions, shares, page, min(most, longest), damaged)
 
     @property
     def layout(self) -> TextLayout:
@@ -139,7 +145,7 @@ class TextCodec:
     def _tokens(self, table: pa.Table) -> Iterator[Codes]:
         """Of each row (T,), without the ends."""
         texts = flat(table.column(self.text.name)).to_pylist()
-        encoded = _encoded(self.tokenizer, [text for text in texts if text is not None])
+        encoded = _encoded(self.tokenizer, self.mentions, [text for text in texts if text is not None])
         return (np.array([TEXT_NONE]) if text is None else next(encoded) for text in texts)
 
     def modelled(self, table: pa.Table) -> pa.Table:
@@ -157,13 +163,22 @@ class TextCodec:
         """A table of the source's Arrow schema from {"tokens": (n, D), "text": (n, T)} and the rows' global numbers."""
         labels = self.labels.decode({"tokens": arrays["tokens"]}, rows=rows, rng=rng, spans=spans)
         columns = dict(zip(labels.column_names, labels.columns, strict=True))
-        columns[self.text.name] = self._texts(arrays["text"])
+        columns[self.text.name] = self._texts(arrays["text"], rows)
         return pa.table([columns[name] for name in self.schema.names], schema=self.schema.arrow_schema)
 
-    def _texts(self, tokens: Codes) -> pa.Array:
+    def _texts(self, tokens: Codes, rows: range) -> pa.Array:
         """The texts of (n, T), each up to its end."""
-        parts = [list(_before_end(row)) for row in tokens.tolist()]
-        texts: list[str | None] = self.tokenizer.decode_batch(parts)
+        ends = [int(stop.argmax()) if stop.any() else len(stop) for stop in tokens <= TEXT_PAD]
+        known = [row[:end] for row, end in zip(tokens, ends, strict=True)]
+        places = [np.flatnonzero(row < FIRST) for row in known]
+        parts = [np.split(row - FIRST, place) for row, place in zip(known, places, strict=True)]
+        plain = [part[part >= 0].tolist() for split in parts for part in split]
+        read = iter(self.tokenizer.decode_batch(plain))
+        made = self.mentions.made([row[place] - MARK for row, place in zip(known, places, strict=True)], rows)
+        texts: list[str | None] = [
+            "".join(chain.from_iterable(zip(values, (next(read) for _ in values), strict=True)))
+            for values in (["", *each] for each in made)
+        ]
         if not self.damaged:
             texts = [text and text.replace(vocabulary.DAMAGED, "") for text in texts]
         if self.text.nullable and tokens.shape[1]:
@@ -178,7 +193,8 @@ class TextCodec:
                 f"where: {self.text.name!r} holds texts, of which a beginning can be asked for, such as 'Once{REST}'; "
                 f"found {asked}"
             )
-        parts = [ids[: self.longest] for ids in _encoded(self.tokenizer, [value[: -len(REST)] for value in values])]
+        begun = [value[: -len(REST)] for value in values]
+        parts = [ids[: self.longest] for ids in _encoded(self.tokenizer, self.mentions, begun)]
         found = np.full((len(parts), max(map(len, parts))), -1, dtype=np.int64)
         for i, part in enumerate(parts):
             found[i, : len(part)] = part
@@ -209,7 +225,8 @@ class TextCodec:
     def state(self) -> dict[str, Any]:
         """As JSON, by column name."""
         own = ("shares", "page", "longest", "damaged")
-        text = {"tokenizer": self.tokenizer.to_str(), **{name: getattr(self, name) for name in own}}
+        text = {"tokenizer": self.tokenizer.to_str(), "mentions": self.mentions.state()}
+        text |= {name: getattr(self, name) for name in own}
         return {**self.labels.state(), self.text.name: text}
 
     @classmethod
@@ -218,22 +235,19 @@ class TextCodec:
         column = _text(schema)
         own = dict(state[column.name])
         tokenizer = vocabulary.of_state(own.pop("tokenizer"))
-        labels = TableCodec.from_state(state, beside(schema))
-        return cls(schema, column, labels, tokenizer, tuple(own.pop("shares")), **own)
+        mentions, labels = Mentions.from_state(own.pop("mentions")), TableCodec.from_state(state, beside(schema))
+        return cls(schema, column, labels, tokenizer, mentions, tuple(own.pop("shares")), **own)
 
 
-def _encoded(tokenizer: Any, texts: list[str]) -> Iterator[Codes]:
+def _encoded(tokenizer: Any, mentions: Mentions, texts: list[str]) -> Iterator[Codes]:
     """Tokens of each text, (T,)."""
     for start in range(0, len(texts), 1000):
-        for found in tokenizer.encode_batch(texts[start : start + 1000], add_special_tokens=False):
-            yield np.array(found.ids, dtype=np.int64) + FIRST
-
-
-def _before_end(tokens: list[int]) -> Iterator[int]:
-    for token in tokens:
-        if token < FIRST:
-            return
-        yield token - FIRST
+        split = [list(mentions.parts(text)) for text in texts[start : start + 1000]]
+        plain = [part for parts in split for part in parts if isinstance(part, str)]
+        found = iter(tokenizer.encode_batch(plain, add_special_tokens=False))
+        for parts in split:
+            each = [[MARK + part] if isinstance(part, int) else np.array(next(found).ids) + FIRST for part in parts]
+            yield np.concatenate(each).astype(np.int64)
 
 
 def _text(schema: Schema) -> Column:
