@@ -61,7 +61,7 @@ def main(
     family, config = settings(system)
     model = Synthesizer(family, seed=seed, max_minutes=minutes, threads=threads, device=device, **config)
     start = time.monotonic()
-    model.fit(pa.table({TEXT: train}), schema=None)
+    model.fit(pa.table({TEXT: train}))
     model.save(out / "model")
     found["fit_minutes"] = round((time.monotonic() - start) / 60, 2)
     found["stopped"] = model.history_.stopped

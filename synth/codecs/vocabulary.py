@@ -1,4 +1,4 @@
-"""Vocabularies that are learnt from texts: pieces of words by byte-pair encoding.
+"""Vocabularies that are learnt from texts: their characters, or pieces of words by byte-pair encoding.
 
 None has tokens with a meaning of their own, which a text could contain: those are numbered by who needs them.
 """
@@ -6,12 +6,14 @@ None has tokens with a meaning of their own, which a text could contain: those a
 from __future__ import annotations
 
 import importlib
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
 from synth.errors import ConfigError
 
 LONGEST_WORD = 64  # bytes that may become one piece; without a bound one endless word takes endless time
+DAMAGED = "�"  # what bytes that are no text are read as
 
 
 def pieces(texts: Iterable[str], size: int, least: int, *, spaced: bool = False) -> Any:
@@ -37,6 +39,21 @@ def pieces(texts: Iterable[str], size: int, least: int, *, spaced: bool = False)
     return tokenizer
 
 
+def characters(texts: Iterable[str], least: int) -> Any:
+    """Every character that at least so many texts have as one token; all others are spelt in bytes."""
+    library = _library()
+    counts: Counter[str] = Counter()
+    for text in texts:
+        counts.update(set(text))
+    known = sorted(character for character, count in counts.items() if count >= least)
+    tokens = [*(f"<0x{byte:02X}>" for byte in range(256)), *known]
+    model = library.models.BPE({token: i for i, token in enumerate(tokens)}, [], byte_fallback=True)
+    tokenizer = library.Tokenizer(model)
+    tokenizer.pre_tokenizer = library.pre_tokenizers.FixedLength(length=LONGEST_WORD)
+    tokenizer.decoder = library.decoders.Sequence([library.decoders.ByteFallback(), library.decoders.Fuse()])
+    return tokenizer
+
+
 def of_state(state: str) -> Any:
     """The tokenizer of the text that its `to_str` gave."""
     return _library().Tokenizer.from_str(state)
@@ -46,4 +63,4 @@ def _library() -> Any:
     try:
         return importlib.import_module("tokenizers")
     except ModuleNotFoundError:
-        raise ConfigError("texts need tokenizers, which is missing: pip install 'synth[images]'") from None
+        raise ConfigError("texts need tokenizers, which is missing: pip install 'synth[texts]'") from None
