@@ -310,13 +310,14 @@ def evaluate(
     seed: Seed = 0,
 ) -> None:
     """Measure quality, diversity, privacy and lift of SYNTHETIC beside floors; write metrics.json and report.html."""
-    from synth.detection import detect
+    from synth.detection import detect, modality
     from synth.storage import check_file, write_json, write_text
 
     for name in ("metrics.json", "report.html"):
         check_file(out / name)
     rows = _rows(synthetic, train, test, holdout)
-    data = _tables(rows, detect(rows["train"], target=target))
+    texts = modality(rows["train"], target) == "text"
+    data = _tables(rows, detect(rows["train"], target=target, texts=texts))
     metrics, lift = _measure(data, seed)
     page = _page(data, str(synthetic), metrics, lift)
     write_json(out / "metrics.json", {**metrics, "lift": lift})
