@@ -11,7 +11,7 @@ import typer
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from synth import picture_commands
+from synth import given
 from synth.console import application, progress, run
 from synth.errors import ConfigError, InputError
 from synth.models import UNNAMED, available, family, serving
@@ -401,7 +401,7 @@ def verify(
         typer.echo("whose key that is, the folder cannot say: compare it, or give --key")
 
 
-for command in (picture_commands.transform, picture_commands.compress, picture_commands.decompress):
+for command in (given.transform, given.compress, given.decompress):
     app.command()(command)
 
 

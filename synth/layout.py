@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 CAPTION_END = 0  # the word that a caption has ended
-TEXT_END, TEXT_NONE, TEXT_PAD = range(3)  # tokens: one text ends and the next begins, there is none, nothing is here
+# Tokens of texts: one ends and the next begins, there is none, nothing is here, what is here is not told.
+TEXT_END, TEXT_NONE, TEXT_PAD, TEXT_GAP = range(4)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pyarrow as pa
@@ -105,3 +106,20 @@ def test_tables_beside_which_a_text_stands_stay_tables_where_none_asks_for_it(tm
     done = synth("init", "rows.jsonl", "--name", "texts", "--model", "transformer", cwd=tmp_path)
     assert "texts-transformer" in done.stdout
     assert load_params(tmp_path / "params.yaml").dataset("texts").kinds == {"text": "text"}
+
+
+def test_gaps_are_filled(tmp_path):
+    write(tmp_path / "train.jsonl", labelled(600))
+    small = [part for key in ("width=64", "layers=2", "page=64", "epochs=2") for part in ("--set", key)]
+    fit = ("fit", "train.jsonl", "--model", "bert", "--target", "animal", "--out", "model")
+    assert synth(*fit, *small, cwd=tmp_path).returncode == 0
+    write(tmp_path / "gaps.jsonl", pa.table({"animal": ["cat"], "text": ["the [MASK] says meow"], "weight": [4]}))
+    fill = ("transform", "gaps.jsonl", "--model", "model", "--out", "filled.parquet")
+    done = synth(*fill, "--how", "infill", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert re.fullmatch("the .+ says meow", read_parquet(tmp_path / "filled.parquet")["text"][0].as_py())
+    done = synth(*fill, "--how", "dream", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "bert" in done.stderr
+    assert synth("sample", "model", "--rows", 3, "--out", "made", cwd=tmp_path).returncode == 2
+    assert not (tmp_path / "made").exists()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, zip_longest
 from typing import Any, Literal
 
 import numpy as np
@@ -18,13 +18,14 @@ from synth.codecs.mentions import KINDS, Mentions
 from synth.codecs.table import Arrays, Spans, TableCodec, restore
 from synth.conditions import Asked, OneOf
 from synth.errors import ConfigError
-from synth.layout import TEXT_END, TEXT_NONE, TEXT_PAD, TextLayout
+from synth.layout import TEXT_END, TEXT_GAP, TEXT_NONE, TEXT_PAD, TextLayout
 from synth.schema import Column, Schema
 from synth.stored import AnyTable
 
-FIRST = 3 + len(KINDS)  # token of the vocabulary's first; before it are the marks of personal data
-MARK = 3
+FIRST = 4 + len(KINDS)  # token of the vocabulary's first; before it are the marks of personal data
+MARK = 4
 REST = "*"  # ends the beginning of a text that is asked for
+GAP = "[MASK]"  # one token of a text that is to be filled
 
 Tokens = Literal["characters", "pieces"]
 Codes = NDArray[np.int64]
@@ -112,15 +113,16 @@ class TextCodec:
         places = np.arange(count)[:, None] * self.page + np.arange(self.page + 1)
         return {"text": stream[places], "tokens": self._told(table)[owners]}
 
-    def encode(self, table: pa.Table, *, places: bool = False) -> dict[str, NDArray[Any]]:
+    def encode(self, table: pa.Table, *, places: bool = False, gaps: bool = False) -> dict[str, NDArray[Any]]:
         """Every text on pages of its own: {"text": (P, L + 1), "tokens": (P, D), "row": (P,), "known": (P,)} int64.
 
         row: number of the row that a page is of, and every row has one; known: places at its beginning that stand on
         an earlier page, half of them on all but the first
+        gaps: whether GAP in a text is a token that is to be filled; no place stands on two pages then
         """
-        table, half = restore(table, self.schema), max(self.page // 2, 1)
+        table, half = restore(table, self.schema), self.page if gaps else max(self.page // 2, 1)
         pages, rows, known = [], [], []
-        for row, tokens in enumerate(self._tokens(table)):
+        for row, tokens in enumerate(self._tokens(table, gaps)):
             text = np.concatenate([[TEXT_END], tokens, [TEXT_END]])
             for start in range(0, max(len(text) - 1 - half, 1), half):
                 part = text[start : start + self.page + 1]
@@ -142,10 +144,10 @@ class TextCodec:
             return np.zeros((table.num_rows, 0), dtype=np.int64)
         return self.labels.encode(table, places=False)["tokens"]
 
-    def _tokens(self, table: pa.Table) -> Iterator[Codes]:
+    def _tokens(self, table: pa.Table, gaps: bool = False) -> Iterator[Codes]:
         """Of each row (T,), without the ends."""
         texts = flat(table.column(self.text.name)).to_pylist()
-        encoded = _encoded(self.tokenizer, self.mentions, [text for text in texts if text is not None])
+        encoded = _encoded(self.tokenizer, self.mentions, [text for text in texts if text is not None], gaps)
         return (np.array([TEXT_NONE]) if text is None else next(encoded) for text in texts)
 
     def modelled(self, table: pa.Table) -> pa.Table:
@@ -184,6 +186,16 @@ class TextCodec:
         if self.text.nullable and tokens.shape[1]:
             texts = [None if gone else text for gone, text in zip(tokens[:, 0] == TEXT_NONE, texts, strict=True)]
         return pa.array(texts, pa.large_string()).cast(self.schema.arrow_schema.field(self.text.name).type)
+
+    def filled(self, text: str, tokens: Codes, row: int) -> str:
+        """A text with what the tokens (G,) stand for in its gaps, one after the other."""
+        pieces = text.split(GAP)
+        passages = self._texts(tokens[:, None], range(row, row + len(tokens))).to_pylist()
+        found = [
+            part.removeprefix(" ") if piece.endswith(" ") else part
+            for piece, part in zip(pieces, passages, strict=False)
+        ]
+        return "".join(chain.from_iterable(zip_longest(pieces, found, fillvalue="")))
 
     def beginnings(self, asked: Asked) -> Codes:
         """(M, T) first tokens of texts that begin as asked for, -1 after them; ConfigError for anything else."""
@@ -239,15 +251,27 @@ class TextCodec:
         return cls(schema, column, labels, tokenizer, mentions, tuple(own.pop("shares")), **own)
 
 
-def _encoded(tokenizer: Any, mentions: Mentions, texts: list[str]) -> Iterator[Codes]:
+def _encoded(tokenizer: Any, mentions: Mentions, texts: list[str], gaps: bool = False) -> Iterator[Codes]:
     """Tokens of each text, (T,)."""
     for start in range(0, len(texts), 1000):
-        split = [list(mentions.parts(text)) for text in texts[start : start + 1000]]
+        spaced = vocabulary.spaced(tokenizer)
+        split = [list(_parts(text, mentions, gaps, spaced)) for text in texts[start : start + 1000]]
         plain = [part for parts in split for part in parts if isinstance(part, str)]
         found = iter(tokenizer.encode_batch(plain, add_special_tokens=False))
         for parts in split:
-            each = [[MARK + part] if isinstance(part, int) else np.array(next(found).ids) + FIRST for part in parts]
+            each = [[part] if isinstance(part, int) else np.array(next(found).ids) + FIRST for part in parts]
             yield np.concatenate(each).astype(np.int64)
+
+
+def _parts(text: str, mentions: Mentions, gaps: bool, spaced: bool) -> Iterator[str | int]:
+    """Plain text, and the tokens between; where words are spaced, a gap takes the space before it."""
+    pieces = text.split(GAP) if gaps else [text]
+    for place, piece in enumerate(pieces):
+        if place:
+            yield TEXT_GAP
+        if spaced and place < len(pieces) - 1:
+            piece = piece.removesuffix(" ")
+        yield from (MARK + part if isinstance(part, int) else part for part in mentions.parts(piece))
 
 
 def _text(schema: Schema) -> Column:

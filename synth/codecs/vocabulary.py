@@ -13,6 +13,7 @@ from typing import Any
 from synth.errors import ConfigError
 
 LONGEST_WORD = 64  # bytes that may become one piece; without a bound one endless word takes endless time
+SPACE = "Ġ"  # how byte-level pieces write one
 DAMAGED = "�"  # what bytes that are no text are read as
 
 
@@ -52,6 +53,11 @@ def characters(texts: Iterable[str], least: int) -> Any:
     tokenizer.pre_tokenizer = library.pre_tokenizers.FixedLength(length=LONGEST_WORD)
     tokenizer.decoder = library.decoders.Sequence([library.decoders.ByteFallback(), library.decoders.Fuse()])
     return tokenizer
+
+
+def spaced(tokenizer: Any) -> bool:
+    """Whether the space before a word belongs to the word's token."""
+    return tokenizer.token_to_id(SPACE) is not None
 
 
 def of_state(state: str) -> Any:

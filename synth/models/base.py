@@ -16,7 +16,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
-from synth.layout import Condition, ImageLayout, TableLayout
+from synth.layout import Condition, ImageLayout, TableLayout, TextLayout
 from synth.nets.captions import Writer
 from synth.nets.critic import Critic
 from synth.nets.draws import randn
@@ -302,6 +302,76 @@ class ImageModel(GenerativeModel):
     def anomaly_score(self, batch: Batch) -> Tensor:
         """(B,) nats, the higher the less a picture is like the training ones; of the likelihood where there is one."""
         return -self.log_prob(batch)
+
+
+class TextConfig(TrainingConfig):
+    """What all families of texts have in common.
+
+    tokens: characters, or pieces of words (byte-pair encoding); vocabulary: pieces at most
+    page: tokens of a training row, and how far a token is told from
+    longest: tokens of a drawn text at most
+    width, layers, dropout: of the network
+    precision: type in which it computes, see `synth.nets.precision`; auto for the one that the device is fast in
+    """
+
+    epochs: int = Field(30, ge=1)
+    batch_size: int = Field(16, ge=1)
+    learning_rate: float = Field(2e-3, gt=0)
+    weight_decay: float = Field(0.1, ge=0)
+    gradient_clip: float = Field(1.0, gt=0)
+    tokens: Literal["characters", "pieces"] = "pieces"
+    vocabulary: int = Field(4096, ge=256)
+    page: int = Field(256, ge=8)
+    longest: int = Field(2048, ge=1)
+    width: int = Field(192, ge=32, multiple_of=32)
+    layers: int = Field(4, ge=1)
+    dropout: float = Field(0.1, ge=0, lt=1)
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+
+    @property
+    def codec(self) -> dict[str, Any]:
+        """How texts become tokens."""
+        shape = {"page": self.page, "longest": self.longest}
+        return {"tokens": self.tokens, "vocabulary_size": self.vocabulary, **shape}
+
+
+class TextModel(GenerativeModel):
+    """Base of the families of texts.
+
+    A batch is {"text": (B, L + 1), "tokens": (B, L, D)} int64, pages on which texts stand one after the other: see
+    `synth.codecs.corpus.TextCodec.pages`. That of `log_prob`, `encode` and the like has every text on pages of its own,
+    see `TextCodec.encode`.
+
+    used: (V,) bool, tokens that came among the training texts, of which others are drawn
+    """
+
+    modalities = ("text",)
+    places = False
+
+    config: TextConfig
+    layout: TextLayout
+    used: Tensor
+
+    def __init__(self, config: TextConfig, layout: TextLayout, generator: torch.Generator) -> None:
+        super().__init__(config, layout, generator)
+        self.register_buffer("used", torch.from_numpy(layout.frequency > 0), persistent=False)
+
+    @property
+    def precision(self) -> torch.dtype | None:
+        """As of `ImageModel`."""
+        return None if self.config.precision == "auto" else getattr(torch, self.config.precision)
+
+    def encode(self, batch: Batch) -> Tensor:
+        """(N, W) float32, texts as vectors, where the family has such."""
+        raise NotImplementedError(f"{type(self).__module__} has no vectors of texts")
+
+    def classify(self, batch: Batch) -> list[Tensor]:
+        """Of each column beside the text (N, K) chances of its tokens, where the family tells them."""
+        raise NotImplementedError(f"{type(self).__module__} tells no columns of texts")
+
+    def infill(self, batch: Batch, generator: torch.Generator) -> Tensor:
+        """The pages (P, L + 1) with every TEXT_GAP filled, where the family can."""
+        raise NotImplementedError(f"{type(self).__module__} fills no gaps")
 
 
 class AdversarialConfig(GameConfig, ImageConfig):

@@ -6,15 +6,13 @@ log p(row) = log p(columns) + sum_t log p(token_t | tokens before it, columns); 
 
 from __future__ import annotations
 
-from typing import Any, Literal
-
 import torch
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
 from synth.layout import TEXT_END, TEXT_PAD, Condition, TextLayout
-from synth.models.base import Batch, GenerativeModel, TrainingConfig
+from synth.models.base import Batch, TextConfig, TextModel
 from synth.nets.autoregression import Autoregression, AutoregressionConfig
 from synth.nets.columns import draw
 from synth.nets.decoder import Decoder, nucleus
@@ -25,71 +23,36 @@ PAGES = 64  # judged at once, so that logits of a large vocabulary have room
 CROWD = 0.75  # share of the texts being written below which the ended ones are taken out
 
 
-class Config(TrainingConfig):
+class Config(TextConfig):
     """Hyper-parameters of the transformer.
 
-    tokens: characters, or pieces of words (byte-pair encoding); vocabulary: pieces at most
-    page: tokens of a training row, and how far back the next token is told from
-    longest: tokens of a drawn text at most
-    width, layers, dropout: of the network
     untold: share of the training pages whose columns are left out
     guidance: how much of what the columns add is drawn with, 1 for none of the exaggeration
     temperature: of the tokens while drawing; top_p: share of the likeliest ones that are drawn from, 1 for all
-    precision: type in which the network computes, see `synth.nets.precision`; auto for the one that the device is fast
-        in
     """
 
-    epochs: int = Field(30, ge=1)
-    batch_size: int = Field(16, ge=1)
-    learning_rate: float = Field(2e-3, gt=0)
-    weight_decay: float = Field(0.1, ge=0)
-    gradient_clip: float = Field(1.0, gt=0)
-    tokens: Literal["characters", "pieces"] = "pieces"
-    vocabulary: int = Field(4096, ge=256)
-    page: int = Field(256, ge=8)
-    longest: int = Field(2048, ge=1)
-    width: int = Field(192, ge=32, multiple_of=32)
-    layers: int = Field(4, ge=1)
-    dropout: float = Field(0.1, ge=0, lt=1)
     untold: float = Field(0.1, ge=0, le=1)
     guidance: float = Field(1.0, ge=0)
     temperature: float = Field(1.0, gt=0)
     top_p: float = Field(1.0, gt=0, le=1)
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
-
-    @property
-    def codec(self) -> dict[str, Any]:
-        """How texts become tokens."""
-        return {
-            "tokens": self.tokens,
-            "vocabulary_size": self.vocabulary,
-            "page": self.page,
-            "longest": self.longest,
-        }
 
 
-class Model(GenerativeModel):
+class Model(TextModel):
     """The transformer, and a model of the columns beside the text where there are some.
 
     A batch is {"text": (B, L + 1), "tokens": (B, L, D)} int64, see `synth.codecs.corpus.TextCodec.pages`; that of
     `log_prob` has every text on pages of its own, see `TextCodec.encode`.
     """
 
-    modalities = ("text",)
     conditional = True
-    places = False
 
     config: Config
-    layout: TextLayout
-    used: Tensor
 
     def __init__(self, config: Config, layout: TextLayout, generator: torch.Generator) -> None:
         super().__init__(config, layout, generator)
-        precision = None if config.precision == "auto" else getattr(torch, config.precision)
         self.decoder = Decoder(
-            layout.vocabulary, layout.page, config.width, config.layers, config.dropout, precision, generator
+            layout.vocabulary, layout.page, config.width, config.layers, config.dropout, self.precision, generator
         )
-        self.register_buffer("used", torch.from_numpy(layout.frequency > 0), persistent=False)
         self.told: LabelVector | None = None
         if layout.columns:
             self.told = LabelVector(layout, config.width, generator)

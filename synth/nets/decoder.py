@@ -88,13 +88,13 @@ class Decoder(nn.Module):
         generator: of the dropout while training, None otherwise
         """
         x = self._entered(tokens, told)
-        turn = self._turn(torch.arange(tokens.shape[1], device=tokens.device), x.dtype)
+        turned = turn(torch.arange(tokens.shape[1], device=tokens.device), self.width, x.dtype)
         allowed = None
         if first is not None and bool(first[:, 1:].any()):
             text = first.cumsum(1)
             allowed = (text[:, :, None] == text[:, None, :]).tril()[:, None]
         for layer in self.layers:
-            x = layer(x, turn, allowed, generator)
+            x = layer(x, turned, allowed, generator)
         return self._logits(x)
 
     def cache(self, rows: int) -> list[Tensor]:
@@ -106,9 +106,9 @@ class Decoder(nn.Module):
     def step(self, tokens: Tensor, told: Tensor | None, place: int, cache: list[Tensor]) -> Tensor:
         """The logits (B, V) after tokens (B,) at a place of their texts; told: (B, W). `cache` is written to."""
         x = self._entered(tokens[:, None], None if told is None else told[:, None])
-        turn = self._turn(torch.tensor([place], device=tokens.device), x.dtype)
+        turned = turn(torch.tensor([place], device=tokens.device), self.width, x.dtype)
         for layer, (keys, values) in zip(cast("list[Layer]", self.layers), cache, strict=True):
-            x = layer.step(x, turn, keys, values, place)
+            x = layer.step(x, turned, keys, values, place)
         return self._logits(x)[:, 0]
 
     def _entered(self, tokens: Tensor, told: Tensor | None) -> Tensor:
@@ -116,15 +116,16 @@ class Decoder(nn.Module):
         x = F.rms_norm(x if told is None else x + told, x.shape[-1:])
         return working(x, self.precision)
 
-    def _turn(self, places: Tensor, dtype: torch.dtype) -> Turn:
-        """Cosine and sine of each place's angles, (T, W / heads / 2)."""
-        half = self.width // cast("Layer", self.layers[0]).heads // 2
-        waves = BASE ** (-torch.arange(half, device=places.device) / half)
-        angles = places[:, None].float() * waves
-        return angles.cos().to(dtype), angles.sin().to(dtype)
-
     def _logits(self, x: Tensor) -> Tensor:
         return cast("Tensor", self.exit(F.rms_norm(x.float(), x.shape[-1:])))
+
+
+def turn(places: Tensor, width: int, dtype: torch.dtype) -> Turn:
+    """Cosine and sine of each place's angles, (T, W / heads / 2)."""
+    half = width // parts(width, HEAD) // 2
+    waves = BASE ** (-torch.arange(half, device=places.device) / half)
+    angles = places[:, None].float() * waves
+    return angles.cos().to(dtype), angles.sin().to(dtype)
 
 
 def _turned(x: Tensor, turn: Turn) -> Tensor:

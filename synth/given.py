@@ -1,4 +1,4 @@
-"""The commands for models of pictures beside those for all: what they do with given pictures."""
+"""The commands beside those for all models: what models of pictures and of texts do with given ones."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-Data = Annotated[str, typer.Argument(help="A folder of pictures or a Parquet file, with the columns that MODEL learnt")]
+Data = Annotated[str, typer.Argument(help="A folder of pictures, or a file, with the columns that MODEL learnt")]
 Model = Annotated[Path, typer.Option(help="Model directory that `synth fit` wrote")]
 Out = Annotated[Path, typer.Option(help="Parquet file to write")]
 Seed = Annotated[int, typer.Option(min=0, max=2**62, help="Root of all randomness")]
@@ -19,25 +19,31 @@ def transform(
     model: Model,
     out: Out,
     how: Annotated[
-        str | None, typer.Option(help="translate (cyclegan), dream (deepdream), reconstruct or denoise (image_vae)")
+        str | None,
+        typer.Option(help="translate (cyclegan), dream (deepdream), reconstruct or denoise (image_vae), infill (bert)"),
     ] = None,
     where: Annotated[list[str] | None, typer.Option(help="label=value that the pictures shall have")] = None,
     seed: Seed = 0,
     device: Device = "auto",
 ) -> None:
-    """Change the pictures of DATA: translate them to another domain, dream, reconstruct or take noise away."""
+    """Change the pictures of DATA: translate, dream, reconstruct, denoise; or fill each [MASK] in its texts: infill."""
     from synth.conditions import parse
     from synth.picture_tools import transform as change
     from synth.sources import read_table
     from synth.storage import check_file, write_parquet
     from synth.synthesizer import Synthesizer
+    from synth.text_tools import infill
 
     check_file(out)
     wanted = dict(parse(text) for text in where or [])
     synthesizer = Synthesizer.load(model, device=device)
-    changed = change(synthesizer, read_table(data), how, where=wanted, seed=seed)
+    rows = read_table(data)
+    if how == "infill" and not wanted:
+        changed, what = infill(synthesizer, rows, seed=seed), "texts"
+    else:
+        changed, what = change(synthesizer, rows, how, where=wanted, seed=seed), "pictures"
     write_parquet(out, changed)
-    typer.echo(f"{out}: {changed.num_rows} pictures changed")
+    typer.echo(f"{out}: {changed.num_rows} {what} changed")
 
 
 def compress(data: Data, model: Model, out: Out, device: Device = "auto") -> None:
