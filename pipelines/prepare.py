@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -12,7 +13,7 @@ from synth.detection import detect
 from synth.errors import InputError
 from synth.pictures import has_pictures, read_pixels
 from synth.sources import read_table
-from synth.splits import split
+from synth.splits import split, split_series
 from synth.storage import digest, replacing, write_json, write_parquet
 
 
@@ -23,7 +24,11 @@ def main(dataset: str, source: PathOption, out: PathOption) -> None:
     files = source_files(source, declared.source)
     table = pa.concat_tables([read(file, declared.source) for file in files], promote_options="permissive")
     shares = declared.split
-    parts = split(table, target=declared.target, holdout=shares.holdout, test=shares.test, seed=params.seed)
+    how: dict[str, Any] = {"target": declared.target, "holdout": shares.holdout, "test": shares.test}
+    if declared.series is None:
+        parts = split(table, **how, seed=params.seed)
+    else:
+        parts = split_series(table, declared.series, **how, by=shares.by, seed=params.seed)
     schema = detect(
         parts[0],
         target=declared.target,

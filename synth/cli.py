@@ -8,12 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
-from synth import given
+from synth import arguments, given
 from synth.console import application, progress, run
-from synth.errors import ConfigError, InputError
+from synth.errors import InputError
 from synth.models import UNNAMED, available, family, serving
 
 if TYPE_CHECKING:
@@ -23,7 +21,6 @@ if TYPE_CHECKING:
     from synth.schema import Schema
 
 log = logging.getLogger(__name__)
-OPTIONS = ("model", "seed", "device", "max_minutes", "max_rows", "threads", "pseudo_labels")
 app = application("Learn a dataset, draw a synthetic one, prove what it is, release it.")
 
 Data = Annotated[
@@ -34,6 +31,12 @@ Table = Annotated[str | None, typer.Option(help="Table of an SQL source")]
 Text = Annotated[
     str | None, typer.Option("--text", help="Rows of a text file: lines, paragraphs, or passages of so many characters")
 ]
+Entity = Annotated[
+    list[str] | None, typer.Option(help="The rows are steps of series: a column that names them; repeatable")
+]
+Time = Annotated[str | None, typer.Option(help="Column that the steps of a series are ordered by")]
+Window = Annotated[int | None, typer.Option(min=2, help="Cut series into parts of so many steps")]
+Stride = Annotated[int | None, typer.Option(min=1, help="Steps from one part to the next; the window's by default")]
 Target = Annotated[str | None, typer.Option(help="Column that a consumer would predict")]
 Train = Annotated[str, typer.Option(help="The rows that the model was fitted on")]
 Test = Annotated[str, typer.Option(help="Real rows that the model never saw")]
@@ -67,17 +70,22 @@ def init(
     target: Target = None,
     table: Table = None,
     text: Text = None,
+    entity: Entity = None,
+    time: Time = None,
+    window: Window = None,
+    stride: Stride = None,
     model: Family = None,
     params: Annotated[Path, typer.Option(help="Configuration to add to")] = Path("params.yaml"),
 ) -> None:
     """Detect the schema of DATA and add a dataset and a run to params.yaml."""
-    from synth.detection import detect, modality
+    from synth.detection import detect
+    from synth.modality import modality
     from synth.project import add_run
     from synth.sources import read_table
     from synth.texts import parse_cut
 
     cut = parse_cut(text)
-    rows = read_table(data, table=table, text=cut)
+    rows = arguments.series(read_table(data, table=table, text=cut), entity, time, window, stride)
     model = model or UNNAMED[modality(rows, target)]
     schema = detect(rows, target=target, texts="text" in family(model).Model.modalities)
     model = serving(model, schema.modality)
@@ -101,6 +109,10 @@ def fit(
     rare_values: RareValues = None,
     table: Table = None,
     text: Text = None,
+    entity: Entity = None,
+    time: Time = None,
+    window: Window = None,
+    stride: Stride = None,
     max_minutes: Annotated[float | None, typer.Option(help="Bound on training time; keeps the best so far")] = None,
     max_rows: Annotated[
         int | None, typer.Option(min=1, help="Learn from so many rows at most, drawn at random")
@@ -118,15 +130,15 @@ def fit(
     ] = None,
 ) -> None:
     """Fit a model on DATA; an interrupted fit goes on where it stopped when it is called again."""
-    from synth.detection import modality
+    from synth.modality import modality
     from synth.sources import open_table
     from synth.storage import check_replaceable, remove
     from synth.synthesizer import FILES, Synthesizer
     from synth.texts import parse_cut
 
     check_replaceable(out, *FILES)
-    config = dict(_setting(text) for text in set_ or [])
-    rows = open_table(data, table=table, text=parse_cut(text))
+    config = dict(arguments.setting(text) for text in set_ or [])
+    rows = arguments.series(open_table(data, table=table, text=parse_cut(text)), entity, time, window, stride)
     model = model or UNNAMED[modality(rows, target)]
     synthesizer = Synthesizer(
         model,
@@ -135,11 +147,11 @@ def fit(
         max_minutes=max_minutes,
         max_rows=max_rows,
         threads=threads,
-        privacy=_privacy(epsilon, delta),
+        privacy=arguments.privacy(epsilon, delta),
         pseudo_labels=pseudo_labels,
         **config,
     )
-    declared = _declared(rules, rare_values, domains)
+    declared = arguments.declared(rules, rare_values, domains)
     checkpoint = out.with_name(f".{out.name}.checkpoint")
     with progress("fit", synthesizer.epochs) as advance:
         synthesizer.fit(
@@ -160,7 +172,7 @@ def fit(
 @app.command()
 def sample(
     model: Annotated[Path, typer.Argument(help="Model directory that `synth fit` wrote")],
-    rows: Annotated[int, typer.Option(min=1, help="Rows to draw, over all shards")],
+    rows: Annotated[int, typer.Option(min=1, help="Rows (of series: series) to draw, over all shards")],
     out: Annotated[Path, typer.Option(help="A .parquet file, or a folder of parts")],
     seed: Annotated[
         int | None, typer.Option(min=0, max=2**62, help="Root of randomness; the model's by default")
@@ -179,7 +191,7 @@ def sample(
     from synth.storage import check_file, check_replaceable
     from synth.synthesizer import Synthesizer
 
-    only, shards = _shard(shard) if shard is not None else (None, shards)
+    only, shards = arguments.shard(shard) if shard is not None else (None, shards)
     if out.suffix == ".parquet" and only is None and shards > 1:
         raise InputError(f"--shards {shards}: a single file {str(out)!r} cannot hold them; give a folder")
     if out.suffix == ".parquet":
@@ -188,7 +200,7 @@ def sample(
         check_replaceable(out, part_name(0, shards).replace("part-00000", "part-*"), ".*.partial")
     else:
         check_replaceable(out, PARTS)
-    wanted = _wanted([parse(text) for text in where or []])
+    wanted = arguments.wanted([parse(text) for text in where or []])
     synthesizer = Synthesizer.load(model, device=device)
     request = synthesizer.request(wanted, balance)
     with progress("sample", rows if only is None else rows / shards) as advance:
@@ -206,13 +218,6 @@ def sample(
         else:
             write_samples(synthesizer, rows, out, seed=seed, shards=shards, request=request, on_rows=on_rows)
     typer.echo(f"{out}: written")
-
-
-def _wanted(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    wanted = dict(pairs)
-    if len(wanted) < len(pairs):
-        raise ConfigError("--where: a column stands twice; use column=low..high or column=[a, b]")
-    return wanted
 
 
 @app.command()
@@ -279,6 +284,7 @@ def validate(
     """Check SYNTHETIC against the expectations that follow from the model's schema; exit 1 if one fails."""
     from synth.description import read_fitted
     from synth.errors import CheckFailed
+    from synth.nest import renest
     from synth.sources import read_table
     from synth.storage import check_file, write_json
     from synth.validation import suite
@@ -287,7 +293,8 @@ def validate(
     if out is not None:
         check_file(out)
     schema = read_fitted(model).schema
-    result = check(Path(synthetic), suite(schema, None if train is None else read_table(train)), docs)
+    known = None if train is None else renest(read_table(train), schema.arrow_schema)
+    result = check(Path(synthetic), suite(schema, known), docs)
     if out is not None:
         write_json(out, result)
     failed = result["critical_failures"]
@@ -307,15 +314,21 @@ def evaluate(
     out: Annotated[Path, typer.Option(help="Folder for metrics.json and report.html")],
     holdout: Holdout = None,
     target: Target = None,
+    entity: Entity = None,
+    time: Time = None,
+    window: Window = None,
+    stride: Stride = None,
     seed: Seed = 0,
 ) -> None:
     """Measure quality, diversity, privacy and lift of SYNTHETIC beside floors; write metrics.json and report.html."""
-    from synth.detection import detect, modality
+    from synth.detection import detect
+    from synth.modality import modality
     from synth.storage import check_file, write_json, write_text
 
     for name in ("metrics.json", "report.html"):
         check_file(out / name)
     rows = _rows(synthetic, train, test, holdout)
+    rows["train"] = arguments.series(rows["train"], entity, time, window, stride)
     texts = modality(rows["train"], target) == "text"
     data = _tables(rows, detect(rows["train"], target=target, texts=texts))
     metrics, lift = _measure(data, seed)
@@ -344,6 +357,7 @@ def release(
     from synth.config import GATE, load_params
     from synth.description import read_fitted
     from synth.gate import gate
+    from synth.nest import renest
     from synth.release import check_place, provenance
     from synth.release import release as put_out
     from synth.signature import read_private_key
@@ -357,7 +371,7 @@ def release(
     fitted = read_fitted(model)
     rows = _rows(synthetic, train, test, holdout)
     data = _tables(rows, fitted.schema)
-    validation = check(Path(synthetic), suite(fitted.schema, rows["train"]), None)
+    validation = check(Path(synthetic), suite(fitted.schema, renest(rows["train"], fitted.schema.arrow_schema)), None)
     metrics, lift = _measure(data, seed)
     verdict = gate(validation, metrics, bounds)
     facts = provenance(
@@ -401,7 +415,7 @@ def verify(
         typer.echo("whose key that is, the folder cannot say: compare it, or give --key")
 
 
-for command in (given.transform, given.compress, given.decompress):
+for command in (given.transform, given.compress, given.decompress, given.forecast):
     app.command()(command)
 
 
@@ -414,22 +428,6 @@ def models() -> None:
         typer.echo(f"{name} ({', '.join(module.Model.modalities)}): {first}")
 
 
-def _declared(rules: Path | None, rare_values: int | None, domains: Path | None) -> dict[str, Any]:
-    from synth.config import load_domains, load_rules
-
-    found: dict[str, Any] = {} if rules is None else {"rules": load_rules(rules)}
-    found |= {} if domains is None else {"domains": load_domains(domains)}
-    return found if rare_values is None else {**found, "rare_values": rare_values}
-
-
-def _privacy(epsilon: float | None, delta: float | None) -> dict[str, float] | None:
-    if epsilon is None and delta is None:
-        return None
-    if epsilon is None or delta is None:
-        raise ConfigError("--epsilon and --delta: give both, or neither")
-    return {"epsilon": epsilon, "delta": delta}
-
-
 def _rows(synthetic: str, train: str, test: str, holdout: str | None) -> dict[str, pa.Table]:
     from synth.sources import read_table
 
@@ -440,7 +438,9 @@ def _rows(synthetic: str, train: str, test: str, holdout: str | None) -> dict[st
 def _tables(rows: dict[str, pa.Table], schema: Schema) -> Tables:
     from synth.evaluation.tables import Tables
     from synth.frames import to_pandas
+    from synth.nest import renest
 
+    rows = {name: renest(table, schema.arrow_schema) for name, table in rows.items()}
     for name, table in rows.items():
         missing = [column for column in schema.names if column not in table.column_names]
         if missing:
@@ -463,26 +463,6 @@ def _page(data: Tables, title: str, metrics: dict[str, Any], lift: dict[str, Any
     nothing = dict.fromkeys(("speed", "validation", "verdict", "curve", "provenance"))
     figures = {"metrics": metrics, "lift": lift, "distributions": distributions(data), **nothing, **more}
     return render(title=title, schema=data.schema, **figures)
-
-
-def _setting(text: str) -> tuple[str, Any]:
-    key, equals, value = text.partition("=")
-    if not equals or not key:
-        raise ConfigError(f"--set: expected key=value, found {text!r}")
-    name = key.replace("-", "_")
-    if name in OPTIONS:
-        raise ConfigError(f"--set {name}: not a hyper-parameter; there is an option of that name")
-    try:
-        return name, YAML(typ="safe", pure=True).load(value)
-    except YAMLError:
-        raise ConfigError(f"--set {name}: {value!r} is no value that YAML reads") from None
-
-
-def _shard(text: str) -> tuple[int, int]:
-    first, _, second = text.partition("/")
-    if not (first.isdigit() and second.isdigit() and int(first) < int(second)):
-        raise InputError(f"--shard: expected I/N with 0 <= I < N, found {text!r}")
-    return int(first), int(second)
 
 
 def main() -> None:

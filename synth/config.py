@@ -71,11 +71,32 @@ class Source(Strict):
         return self
 
 
+class Series(Strict):
+    """How the rows of a long table are the steps of series, see `synth.series.nest`."""
+
+    entity: tuple[str, ...] = ()
+    time: str | None = None
+    window: int | None = Field(None, ge=2)
+    stride: int | None = Field(None, ge=1)
+
+    @model_validator(mode="after")
+    def _cuts_something(self) -> Series:
+        if self.stride is not None and self.window is None:
+            raise ValueError("stride needs a window")
+        if not self.entity and self.window is None:
+            raise ValueError("without an entity the table is one series, which is too few: give a window to cut it")
+        return self
+
+
 class Split(Strict):
-    """Shares of the source kept from the model: holdout (privacy) and test (lift)."""
+    """Shares of the source kept from the model: holdout (privacy) and test (lift).
+
+    by: of series, whether whole ones are kept or the latest steps of all; the latter where there are few
+    """
 
     holdout: float = Field(0.2, gt=0, lt=1)
     test: float = Field(0.2, gt=0, lt=1)
+    by: Literal["entity", "time"] | None = None
 
     @model_validator(mode="after")
     def _leaves_train(self) -> Split:
@@ -91,6 +112,7 @@ class Dataset(Strict):
     personal: column -> what personal data it holds (name, email, phone, ...), or {what, locale, entity, domain}
     domains: column -> {values}, or {min, max, apart, decimals}, and whether there may be nulls
     rare_values: rows that a category, or a number or moment at an end, needs to be reproduced; 0 and 1 withhold nothing
+    series: where the rows are steps of series
     """
 
     source: Source
@@ -100,6 +122,7 @@ class Dataset(Strict):
     target: str | None = None
     kinds: dict[str, Kind] = {}
     rules: tuple[Rule, ...] = ()
+    series: Series | None = None
     personal: dict[str, str | Personal] = {}
     domains: dict[str, Domain] = {}
     rare_values: int = Field(RARE_VALUES, ge=0)

@@ -6,6 +6,7 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -30,9 +31,12 @@ from synth.constraints import Rule, Unique, parse_rules
 from synth.deniable import Deniable
 from synth.errors import ConfigError, InputError
 from synth.imaging import is_image
+from synth.modality import modality_of
+from synth.nest import series_names, series_schema
 from synth.patterns import DENSE, Maker, regex
-from synth.schema import RARE_VALUES, Column, Domain, Kind, Modality, Personal, Scalar, Schema, least_rows, pack_arrow
-from synth.stored import AnyTable
+from synth.schema import RARE_VALUES, Column, Domain, Kind, Personal, Scalar, Schema, least_rows, pack_arrow
+from synth.series import nesting
+from synth.stored import AnyTable, Stored
 from synth.texts import free_text, worded
 
 log = logging.getLogger(__name__)
@@ -69,6 +73,13 @@ def detect(
     Raises InputError that names the column: a name twice, infinite numbers, a target that is not there, nested
     values with too many different ones, no rows, rows that break a rule; ConfigError for rules that cannot be kept.
     """
+    if nesting(table.schema) is not None:
+        if rules:
+            raise ConfigError("rules: they are kept in tables of rows only; leave them out")
+        whole = table.read() if isinstance(table, Stored) else table
+        known = {**dict.fromkeys(series_names(whole.schema), "identifier"), **(kinds or {})}
+        by_column = ({name: kind for name, kind in known.items() if name not in (personal or {})}, personal, domains)
+        return series_schema(whole, partial(_of_part, target, by_column, rare_values))
     names = table.column_names
     wanted: dict[str, Kind] = {**(kinds or {}), **dict.fromkeys(personal or {}, "personal")}
     _check(table, target, {**wanted, **dict.fromkeys(domains or {}, "number")})
@@ -93,7 +104,7 @@ def detect(
     key = next((column.name for column in columns if column.kind == "identifier" and column.unique), None)
     arrow = pack_arrow(table.schema)
     return Schema(
-        modality=_modality(columns, declared),
+        modality=modality_of(columns, declared),
         columns=columns,
         target=target,
         primary_key=key,
@@ -102,6 +113,13 @@ def detect(
         rules=declared,
         rare_values=rare_values,
     )
+
+
+def _of_part(target: str | None, by_column: Sequence[Mapping[str, Any] | None], rare: int, part: pa.Table) -> Schema:
+    """Of what series have once, or of what their steps have."""
+    kinds, personal, domains = ({k: v for k, v in (of or {}).items() if k in part.column_names} for of in by_column)
+    own = target if target in part.column_names else None
+    return detect(part, target=own, kinds=kinds, personal=personal, domains=domains or None, rare_values=rare)
 
 
 def detect_again(table: AnyTable, schema: Schema) -> Schema:
@@ -116,25 +134,6 @@ def detect_again(table: AnyTable, schema: Schema) -> Schema:
         domains={column.name: column.domain for column in schema.columns if column.domain is not None},
         rare_values=schema.rare_values,
     )
-
-
-def modality(table: AnyTable, target: str | None) -> Modality:
-    """What a table is mostly about: pictures, texts (beside labels alone), or the values of its columns."""
-    if any(map(is_image, table.schema.types)):
-        return "image"
-    return "table" if free_text(table, target, labelled=True) is None else "text"
-
-
-def _modality(columns: Sequence[Column], rules: Sequence[Rule]) -> Modality:
-    for kind, what in (("image", "pictures"), ("text", "texts")):
-        found = [column.name for column in columns if column.kind == kind]
-        if len(found) > 1:
-            raise InputError(f"columns {found[0]!r} and {found[1]!r} both hold {what}; one can be learnt at a time")
-    pictures = [column.name for column in columns if column.kind == "image"]
-    texts = [column.name for column in columns if column.kind == "text"]
-    if (pictures or texts) and rules:
-        raise ConfigError("rules: they are kept in tables without pictures and texts only; leave them out")
-    return "image" if pictures else "text" if texts else "table"
 
 
 def _texts(table: AnyTable, target: str | None, wanted: bool) -> dict[str, Kind]:

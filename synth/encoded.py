@@ -14,7 +14,7 @@ from numpy.typing import DTypeLike, NDArray
 from synth.codecs.corpus import TextCodec
 from synth.codecs.modality import AnyCodec
 from synth.errors import InputError
-from synth.layout import ImageLayout, TextLayout
+from synth.layout import ImageLayout, SeriesLayout, TextLayout
 from synth.stored import AnyTable, blocks
 
 IN_MEMORY = 2**26  # bytes of an array that need no file
@@ -36,6 +36,14 @@ def encode(codec: AnyCodec, table: AnyTable, *, places: bool) -> dict[str, NDArr
     if isinstance(layout, TextLayout):
         kinds["text"], shapes["text"] = narrowest(layout.vocabulary), (layout.page + 1,)
         shapes["tokens"] = (layout.page, len(layout.columns))
+    if isinstance(layout, SeriesLayout):
+        each = (layout.longest, len(layout.steps.columns))
+        kinds |= {"steps": narrowest(max(layout.steps.cardinalities, default=1)), "length": np.int64}
+        shapes |= {"steps": each, "length": ()}
+        if places:
+            kinds["step_places"], shapes["step_places"] = np.float32, each
+        if layout.states:
+            kinds["states"], shapes["states"] = np.float32, (layout.longest, layout.states)
     rows = 0
     with ExitStack() as stack:
         try:

@@ -19,6 +19,7 @@ from synth.picture_views import COPIES, picture_expectations
 from synth.rule_expectations import rule_expectations
 from synth.rules import dependencies, orders
 from synth.schema import Column, Scalar, Schema
+from synth.series import flatten, long_description, nest_like, nesting
 from synth.views import Expectation, column_view, expectation, label, moments, passages, texts, title, view_of
 
 NULLS = 0.01  # by which the share of nulls may differ, beside four standard errors of the training rows' share
@@ -37,6 +38,12 @@ def suite(schema: Schema, train: pa.Table | None) -> dict[str, Any]:
     `meta.columns` holds what the samples' Arrow types must be and how each column is looked at, `meta.views` what is
     computed from several columns for the declared rules.
     """
+    series = nesting(schema.arrow_schema)
+    if series is not None:
+        schema, train = (
+            long_description(schema),
+            None if train is None else flatten(nest_like(train, schema.arrow_schema)),
+        )
     types = {field.name: field.type for field in schema.arrow_schema}
     kept = parquet_types(schema.arrow_schema)
     specs = [_spec(column, types[column.name], kept[column.name]) for column in schema.columns]
@@ -50,6 +57,10 @@ def suite(schema: Schema, train: pa.Table | None) -> dict[str, Any]:
             found += _column(column, spec, schema.rows, types[column.name])
     declared, views = rule_expectations(schema, specs)
     found += declared
+    if series is not None and series.time is not None:
+        names = [*series.entity, series.time]
+        alone = {"column_list": [title(name) for name in names]}
+        found.append(expectation("compound_columns_to_be_unique", alone, names))
     if train is not None:
         for column, spec in zip(schema.columns, specs, strict=True):
             found += _distribution(column, spec, train)

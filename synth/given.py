@@ -1,4 +1,4 @@
-"""The commands beside those for all models: what models of pictures and of texts do with given ones."""
+"""The commands beside those for all models: what models of pictures, texts and series do with given ones."""
 
 from __future__ import annotations
 
@@ -74,3 +74,33 @@ def decompress(
     found = expand(Synthesizer.load(model, device=device), read_parquet(data))
     write_parquet(out, found)
     typer.echo(f"{out}: {found.num_rows} pictures")
+
+
+def forecast(
+    data: Annotated[
+        str, typer.Argument(help="What is known of the series: a long file with the columns that MODEL learnt")
+    ],
+    model: Model,
+    horizon: Annotated[int, typer.Option(min=1, help="Steps to forecast")],
+    out: Out,
+    paths: Annotated[int, typer.Option(min=1, help="Ways in which each series may go on")] = 100,
+    quantile: Annotated[
+        list[float] | None, typer.Option(min=0, max=1, help="Write these quantiles over the paths in their place")
+    ] = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+) -> None:
+    """Forecast the steps that follow those of DATA by MODEL, of the family series_autoregressive."""
+    from synth.series_tools import forecast as following
+    from synth.series_tools import quantiles
+    from synth.sources import read_table
+    from synth.storage import check_file, write_parquet
+    from synth.synthesizer import Synthesizer
+
+    check_file(out)
+    synthesizer = Synthesizer.load(model, device=device)
+    made = following(synthesizer, read_table(data), horizon, paths=paths, seed=seed)
+    if quantile:
+        made = quantiles(made, synthesizer.schema_.arrow_schema, quantile)
+    write_parquet(out, made)
+    typer.echo(f"{out}: {made.num_rows} rows")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,6 +87,56 @@ class TextLayout(TableLayout):
     def vocabulary(self) -> int:
         """Number of tokens V."""
         return len(self.frequency)
+
+
+@dataclass(frozen=True)
+class Cycle:
+    """What comes round in time: a day, a week, a year.
+
+    column: place among a series' own columns of the one that says where in it the first step is
+    phases: (K,) float32, where in it each of that column's tokens is, 0 to 1
+    advance: how much of it a step takes
+    """
+
+    column: int
+    phases: NDArray[np.float32]
+    advance: float
+
+
+class Observer(Protocol):
+    """What is known of series while they are drawn: the states that the ranks of their steps are told by."""
+
+    def begin(self, tokens: NDArray[np.int64], places: NDArray[np.float32]) -> Any:
+        """States of series with these own columns (B, S)."""
+
+    def seen(self, states: Any) -> NDArray[np.float32]:
+        """(B, F) features of them."""
+
+    def after(self, states: Any, tokens: NDArray[np.int64], places: NDArray[np.float32]) -> Any:
+        """States after one more step (B, D)."""
+
+
+@dataclass(frozen=True)
+class SeriesLayout(TableLayout):
+    """Series: the columns that each has once, how many steps it has among them, and those of every step.
+
+    steps: the columns of a step
+    length: place of the column that says how many steps there are; lengths: (K,) int64, at most, by its tokens
+    cycles: of the calendar, where steps are nearly regular
+    observer: of states while drawing; states: their number F
+    """
+
+    steps: TableLayout = field(default_factory=lambda: TableLayout(()))
+    length: int = 0
+    lengths: NDArray[np.int64] = field(default_factory=lambda: np.zeros(1, np.int64))
+    cycles: tuple[Cycle, ...] = ()
+    observer: Observer | None = None
+    states: int = 0
+
+    @property
+    def longest(self) -> int:
+        """Steps of a series at most."""
+        return int(self.lengths.max())
 
 
 @dataclass(frozen=True)

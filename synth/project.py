@@ -12,6 +12,7 @@ from ruamel.yaml import YAML
 from synth.config import load_params, parse_params
 from synth.errors import InputError
 from synth.schema import Schema
+from synth.series import nesting
 from synth.sources import is_sql, shown
 from synth.storage import read_text, write_text
 from synth.texts import Cut
@@ -68,4 +69,9 @@ def _dataset(location: str, schema: Schema, table: str | None, text: Cut | None)
     source |= {} if text is None else {"text": text}
     texts = {column.name: column.kind for column in schema.columns if column.kind == "text"}
     kinds = {"kinds": texts} if schema.modality == "text" else {}
-    return {**({"target": schema.target} if schema.target else {}), **kinds, "source": source}
+    nested = nesting(schema.arrow_schema)
+    series: dict[str, Any] = {}
+    if nested is not None:
+        cut = {"entity": list(nested.given), "time": nested.time, "window": nested.window, "stride": nested.stride}
+        series["series"] = {name: value for name, value in cut.items() if value}
+    return {**({"target": schema.target} if schema.target else {}), **kinds, **series, "source": source}

@@ -15,12 +15,13 @@ from synth.codecs.corpus import TextCodec
 from synth.codecs.image import ImageCodec
 from synth.codecs.modality import AnyCodec
 from synth.codecs.rules.codec import RuledCodec
+from synth.codecs.series import SeriesCodec
 from synth.codecs.table import Spans
 from synth.conditions import Asked, Between, OneOf, asked
 from synth.errors import ConfigError
 from synth.layout import Condition
 
-# Rows per block, without and with a condition, and of pictures and texts: part of what a seed means, no setting.
+# Rows per block, without and with a condition, and of pictures, texts and series: part of what a seed means.
 BLOCK, KEPT_BLOCK, LARGE_BLOCK = 8192, 1024, 256
 FLOATS = ("halffloat", "float", "double")
 
@@ -34,7 +35,7 @@ class Request:
     columns: modelled columns
     facts: the conditions in words, for the samples' metadata
     ranges: floating column -> its range, to which what rounding put beside an end is set
-    large: whether rows hold pictures or texts
+    large: whether rows hold pictures, texts or series
     captions: (M, T) words of captions, which rows take in turn
     beginnings: (M, T) first tokens of texts, likewise
     """
@@ -59,7 +60,7 @@ class Request:
         numbers = {
             c.name for c in codec.schema.columns if c.kind == "number" and c.dtype in ("float", "double", "halffloat")
         }
-        large = isinstance(codec, ImageCodec | TextCodec)
+        large = isinstance(codec, ImageCodec | TextCodec | SeriesCodec)
         found = {name: as_range(value) for name, value in wanted.items() if name in numbers}
         ranges = {name: value for name, value in found.items() if value is not None}
         if balance is None:

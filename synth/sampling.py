@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from synth.errors import InputError
 from synth.requests import BLOCK, Request
+from synth.series import flatten, long_schema
 from synth.storage import EXPOSED, check_file, check_replaceable, dictionaries, replacing
 from synth.synthesizer import Synthesizer
 
@@ -103,14 +104,15 @@ def _blocks(
     """Blocks of these numbers, the last of a sample cut to its `rows`."""
     synthesizer.check_room(rows)
     drawn = synthesizer.blocks(numbers, seed=seed, request=request)
-    return (block.slice(0, rows - number * request.block) for number, block in zip(numbers, drawn, strict=True))
+    cut = (block.slice(0, rows - number * request.block) for number, block in zip(numbers, drawn, strict=True))
+    return map(flatten, cut)
 
 
 def _write(
     synthesizer: Synthesizer, blocks: Iterator[pa.Table], path: Path, seed: int | None, request: Request
 ) -> Iterator[int]:
     """Write the blocks to one file; the number of rows of each row group, once it is there."""
-    schema = synthesizer.schema_.arrow_schema
+    schema = long_schema(synthesizer.schema_.arrow_schema)
     facts = {
         "synthetic": "true",
         "generator": f"synth {synthesizer.model}",
@@ -121,7 +123,7 @@ def _write(
     }
     metadata = {
         **(schema.metadata or {}),
-        **dictionaries(synthesizer.codec_.empty()),
+        **dictionaries(flatten(synthesizer.codec_.empty())),
         **{key.encode(): value.encode() for key, value in facts.items()},
     }
     with pq.ParquetWriter(path, schema.with_metadata(metadata), compression="zstd") as writer:

@@ -21,7 +21,7 @@ FORMAT_VERSION = 1
 RARE_VALUES = 5  # rows that a value needs to be reproduced
 
 Kind = Literal["number", "category", "boolean", "datetime", "identifier", "personal", "image", "text", "empty"]
-Modality = Literal["table", "image", "text"]
+Modality = Literal["table", "image", "text", "series"]
 Scalar = bool | int | float | str
 
 

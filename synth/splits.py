@@ -7,8 +7,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sklearn.model_selection import train_test_split
 
+from synth.config import Series
 from synth.errors import InputError
+from synth.nest import nest, times
+from synth.series import flatten, nesting
 
+SEVERAL = 20  # series from which on whole ones are kept from the model
+LEAST = 3  # series to learn from
 CLASSES = 50  # a target with at most this many values is a class, and every split gets its share
 
 
@@ -31,6 +36,39 @@ def split(
     train, held = _draw(rest, None if labels is None else labels[rest], counts[0], seed + 1)
     train_rows, holdout_rows, test_rows = (table.take(pa.array(np.sort(part))) for part in (train, held, kept))
     return train_rows, holdout_rows, test_rows
+
+
+def split_series(
+    table: pa.Table, series: Series, *, target: str | None, holdout: float, test: float, by: str | None, seed: int
+) -> tuple[pa.Table, pa.Table, pa.Table]:
+    """As `split`, of a long table, each part nested (`synth.series.nest`): whole series, or by time the latest steps of
+    all for the test and those before them for the holdout."""
+    whole = nest(table, entity=series.entity, time=series.time)
+    by = by or ("entity" if series.entity and whole.num_rows >= SEVERAL else "time")
+    if by == "entity":
+        if not series.entity:
+            raise InputError("split: by entity, but no column names one; name `entity` or split by time")
+        parts = split(whole, target=target, holdout=holdout, test=test, seed=seed)
+        longs = [flatten(part) for part in parts]
+    else:
+        longs = _by_time(table, series.time, holdout, test)
+    found = nesting(whole.schema)
+    steps = found.steps if found is not None else ()
+    train, held, kept = (
+        nest(part, entity=series.entity, time=series.time, window=series.window, stride=series.stride, steps=steps)
+        for part in longs
+    )
+    if train.num_rows < LEAST:
+        raise InputError(f"{train.num_rows} series are too few to learn from; {LEAST} are needed: cut them by a window")
+    return train, held, kept
+
+
+def _by_time(table: pa.Table, time: str | None, holdout: float, test: float) -> list[pa.Table]:
+    """Earlier, later and latest rows; those of one time stay together."""
+    ticks = np.arange(table.num_rows) if time is None else times(table.column(time), time)
+    ends = np.quantile(ticks, [1 - holdout - test, 1 - test])
+    place = np.searchsorted(ends, ticks, side="left")
+    return [table.filter(pa.array(place == part)) for part in range(3)]
 
 
 def _draw(rows: np.ndarray, labels: np.ndarray | None, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -35,6 +35,7 @@ from synth.ordered import in_order
 from synth.privacy import Ledger, Privacy
 from synth.requests import BLOCK, KEPT_BLOCK, Request
 from synth.schema import RARE_VALUES, Domain, Schema
+from synth.series import flatten
 from synth.settings import configure, promise
 from synth.storage import check_replaceable, replacing, write_json
 from synth.stored import AnyTable, Stored, drawn, learnt_rows
@@ -255,7 +256,8 @@ class Synthesizer:
         where: Mapping[str, Any] | None = None,
         balance: str | None = None,
     ) -> pd.DataFrame:
-        """Draw exactly `rows` rows as a pandas frame with the dtypes of the source.
+        """Draw exactly `rows` rows as a pandas frame with the dtypes of the source; of series so many series, a row for
+        each step.
 
         where: column -> a value, a list of values, or a (low, high) tuple, both ends included; every row keeps all
         balance: column of which every value comes equally often
@@ -279,7 +281,7 @@ class Synthesizer:
         self.check_room(rows)
         blocks = list(self.blocks(range(-(-rows // request.block)), seed=seed, request=request))
         table = pa.concat_tables(blocks) if blocks else self._fitted().codec_.empty()
-        return table.slice(0, rows)
+        return flatten(table.slice(0, rows))
 
     def request(self, where: Mapping[str, Any] | None = None, balance: str | None = None) -> Request:
         """What every row has to keep, checked against what was learnt; see `sample`."""

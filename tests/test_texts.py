@@ -8,8 +8,9 @@ from corpora import labelled
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synth.detection import detect, modality
+from synth.detection import detect
 from synth.errors import ConfigError, InputError
+from synth.modality import modality
 from synth.sources import read_table
 from synth.texts import cut, free_text, parse_cut
 

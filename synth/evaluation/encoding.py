@@ -15,10 +15,13 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from synth.errors import InputError
+from synth.evaluation import series_features
 from synth.evaluation.picture_features import features as picture_features
 from synth.evaluation.text_features import features as text_features
 from synth.schema import Column, Schema
+from synth.series import codes_of, flat_chunks, nesting
 
+LONGEST = 256  # steps of a series that are read
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int32]
 Rows = NDArray[np.int64]
@@ -31,11 +34,13 @@ PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 @dataclass(frozen=True)
 class View:
     """One table. numbers: (N, Dn) float64, NaN where null. codes: (N, Dc) int32, places in the vocabulary. texts: (N,)
-    of the column of texts, None where null, in a table that has one."""
+    of the column of texts, None where null, in a table that has one. steps: (N, L, C) float64 of series, their times
+    where they have some, and their numbers; NaN where there is none."""
 
     numbers: Floats
     codes: Codes
     texts: NDArray[np.object_] | None = None
+    steps: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -47,7 +52,9 @@ class View:
 
     def take(self, rows: Rows) -> View:
         """These rows, in this order."""
-        return View(self.numbers[rows], self.codes[rows], None if self.texts is None else self.texts[rows])
+        texts = None if self.texts is None else self.texts[rows]
+        steps = None if self.steps is None else self.steps[rows]
+        return View(self.numbers[rows], self.codes[rows], texts, steps)
 
     def select(self, numbers: Sequence[int], categories: Sequence[int]) -> View:
         """These columns of all rows."""
@@ -70,6 +77,7 @@ class Views:
     undefined: columns that are left out, with the reason
     target: the schema's target, where it is among the compared columns
     pictures: whether the numbers are features of some
+    timed: how many of the columns of steps are times, 0 or 1
     """
 
     train: View
@@ -83,6 +91,7 @@ class Views:
     undefined: Mapping[str, str] = field(default_factory=dict)
     target: str | None = None
     pictures: bool = False
+    timed: int = 0
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -109,8 +118,8 @@ class Views:
 def encode(frames: Mapping[str, pd.DataFrame], schema: Schema) -> Views:
     """Encode train, holdout, test and synthetic. InputError names a table that lacks a column of the schema.
 
-    A column of pictures or texts becomes the numbers of their features, see `synth.evaluation.picture_features` and
-    `synth.evaluation.text_features`.
+    A column of pictures, of texts or of the steps of series becomes the numbers of their features, see
+    `synth.evaluation.picture_features`, `text_features` and `series_features`.
 
     Identifiers are left out, and so are columns without two different values among the training rows: no
     distance between distributions is defined on them.
@@ -119,9 +128,16 @@ def encode(frames: Mapping[str, pd.DataFrame], schema: Schema) -> Views:
     codes: dict[str, dict[str, Codes]] = {}
     labels: dict[str, tuple[str | None, ...]] = {}
     undefined: dict[str, str] = {}
+    nested = nesting(schema.arrow_schema)
+    steps: dict[str, dict[str, Floats]] = {}
     for column in schema.columns:
         arrays = {role: _arrow(frame, column.name, role) for role, frame in frames.items()}
-        if column.kind == "image" or (column.kind == "text" and schema.modality == "text"):
+        if nested is not None and column.name in nested.steps:
+            own, made = _of_steps(arrays, column, column.name == nested.time)
+            numbers |= made
+            if column.name == nested.time or column.kind == "number":
+                steps[column.name] = own
+        elif column.kind == "image" or (column.kind == "text" and schema.modality == "text"):
             read = picture_features if column.kind == "image" else text_features
             seen = {role: read(array) for role, array in arrays.items()}
             numbers |= {
@@ -144,11 +160,14 @@ def encode(frames: Mapping[str, pd.DataFrame], schema: Schema) -> Views:
     name = next((column.name for column in schema.columns if column.kind == "text"), None)
     written = schema.modality == "text" and name is not None
     texts = {role: _objects(_arrow(frame, str(name), role)) for role, frame in frames.items()} if written else {}
+    timed = nested.time if nested is not None else None
+    ordered = sorted(steps, key=lambda name: name != timed)
     views = {
         role: View(
             _stack([values[role] for values in numbers.values()], len(frame), np.float64),
             _stack([values[role] for values in codes.values()], len(frame), np.int32),
             texts.get(role),
+            _side_by_side([steps[name][role] for name in ordered]) if ordered else None,
         )
         for role, frame in frames.items()
     }
@@ -161,7 +180,47 @@ def encode(frames: Mapping[str, pd.DataFrame], schema: Schema) -> Views:
         undefined=undefined,
         target=schema.target if schema.target in {*numbers, *codes} else None,
         pictures=schema.modality == "image",
+        timed=int(timed in steps),
     )
+
+
+def _of_steps(
+    arrays: Mapping[str, pa.ChunkedArray], column: Column, time: bool
+) -> tuple[dict[str, Floats], dict[str, dict[str, Floats]]]:
+    """A column of the steps of series by table, and the features of it that differ among the training ones."""
+    steps = {role: _steps(array, column, time) for role, array in arrays.items()}
+    found = {role: series_features.features(part, column, time=time) for role, part in steps.items()}
+    numbers = {}
+    for what, values in found["train"].items():
+        known = values[~np.isnan(values)]
+        if len(known) and known.min() < known.max():
+            numbers[f"{column.name} {what}"] = {role: each[what] for role, each in found.items()}
+    return steps, numbers
+
+
+def _steps(array: pa.ChunkedArray, column: Column, time: bool) -> Floats:
+    """(N, L) numbers of a column of lists: values, moments in seconds, of anything else a number for each value; NaN
+    where there is none, and behind the last step."""
+    lists = flat_chunks(array)
+    if not pa.types.is_list(lists.type) and not pa.types.is_large_list(lists.type):
+        raise InputError(f"column {column.name!r} is {lists.type}; expected lists of the steps of series")
+    counts = np.asarray(pc.fill_null(pc.list_value_length(lists), 0))
+    values = pa.chunked_array([pc.list_flatten(lists)])
+    if time or column.kind in ("number", "datetime"):
+        numbers = _floats(values, column)
+    else:
+        numbers = np.where(np.asarray(values.is_null()), np.nan, codes_of(values))
+    there = np.arange(max(int(counts.max(initial=0)), 1)) < counts[:, None]
+    found = np.full(there.shape, np.nan)
+    found[there] = numbers
+    return found[:, :LONGEST]
+
+
+def _side_by_side(columns: Sequence[Floats]) -> Floats:
+    """(N, L, C) of columns (N, L)."""
+    longest = max(column.shape[1] for column in columns)
+    wide = [np.pad(c, ((0, 0), (0, longest - c.shape[1])), constant_values=np.nan) for c in columns]
+    return np.stack(wide, axis=-1)
 
 
 def _objects(array: pa.ChunkedArray) -> NDArray[np.object_]:

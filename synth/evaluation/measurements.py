@@ -9,16 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from synth.evaluation import attacks, diversity, likeness, privacy, quality, writing
+from synth.evaluation import attacks, diversity, dynamics, likeness, privacy, quality, writing
 from synth.evaluation.attacks.rates import Rate
 from synth.evaluation.encoding import View, Views
 from synth.evaluation.metric import Figures, Metric
 from synth.evaluation.tables import Tables
 
 AREAS = {"quality": quality, "diversity": diversity, "privacy": privacy}
-PICTURES, TEXTS = {"likeness": likeness}, {"writing": writing}  # measured where there are some
+PICTURES, TEXTS, SERIES = {"likeness": likeness}, {"writing": writing}, {"dynamics": dynamics}  # where there are some
 METRICS: dict[str, tuple[Metric, ...]] = {
-    **{area: module.METRICS for area, module in (*PICTURES.items(), *TEXTS.items(), *AREAS.items())},
+    **{area: module.METRICS for area, module in {**PICTURES, **TEXTS, **SERIES, **AREAS}.items()},
     "attacks": attacks.METRICS,
 }
 STAND_INS = ("floor", "independent", "copy")
@@ -87,13 +87,17 @@ def measure(views: Views, rng: np.random.Generator) -> dict[str, Figures]:
 
 def areas(views: Views) -> dict[str, ModuleType]:
     """The rooms whose figures are defined for these rows."""
-    return {**(PICTURES if views.pictures else {}), **({} if views.train.texts is None else TEXTS), **AREAS}
+    texts, series = (
+        {} if one is None else area for one, area in ((views.train.texts, TEXTS), (views.train.steps, SERIES))
+    )
+    return {**(PICTURES if views.pictures else {}), **texts, **series, **AREAS}
 
 
 def independent_columns(view: View, rng: np.random.Generator) -> View:
     """Every column shuffled by itself: each alone is perfect, and nothing fits together."""
     texts = None if view.texts is None else rng.permutation(view.texts)
-    return View(rng.permuted(view.numbers, axis=0), rng.permuted(view.codes, axis=0), texts)
+    steps = None if view.steps is None else np.stack([rng.permutation(one) for one in np.moveaxis(view.steps, 2, 0)], 2)
+    return View(rng.permuted(view.numbers, axis=0), rng.permuted(view.codes, axis=0), texts, steps)
 
 
 def _stand_ins(views: Views, rng: np.random.Generator) -> dict[str, Views]:

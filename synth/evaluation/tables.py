@@ -11,6 +11,7 @@ import pandas as pd
 from synth.errors import InputError
 from synth.evaluation.encoding import Views, encode
 from synth.schema import Schema
+from synth.series import nest_like
 from synth.storage import read_parquet
 
 
@@ -45,8 +46,6 @@ class Tables:
 def load_tables(prepared: Path, samples: Path) -> Tables:
     """Read train, holdout, test and schema from what `prepare` wrote, and the synthetic part files."""
     parts = {role: read_parquet(prepared / f"{role}.parquet").to_pandas() for role in ("train", "holdout", "test")}
-    return Tables(
-        **parts,
-        synthetic=read_parquet(samples).to_pandas(),
-        schema=Schema.load(prepared / "schema.json"),
-    )
+    schema = Schema.load(prepared / "schema.json")
+    synthetic = nest_like(read_parquet(samples), schema.arrow_schema)
+    return Tables(**parts, synthetic=synthetic.to_pandas(), schema=schema)

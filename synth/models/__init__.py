@@ -8,13 +8,19 @@ from types import ModuleType
 
 from synth.errors import ConfigError
 
+BASES = ("base", "base_series")
 # the family of a modality where none is named
-UNNAMED = {"table": "autoregressive", "image": "image_diffusion", "text": "transformer"}
+UNNAMED = {
+    "table": "autoregressive",
+    "image": "image_diffusion",
+    "text": "transformer",
+    "series": "series_autoregressive",
+}
 
 
 def available(modality: str | None = None) -> list[str]:
-    """Names of the families, the modules of this package but `base`: of all, or of those that serve a modality."""
-    names = sorted(m.name for m in pkgutil.iter_modules(__path__) if m.name != "base")
+    """Names of the families, the modules of this package but BASES: of all, or of those that serve a modality."""
+    names = sorted(m.name for m in pkgutil.iter_modules(__path__) if m.name not in BASES)
     return [name for name in names if modality is None or modality in family(name).Model.modalities]
 
 

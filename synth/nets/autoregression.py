@@ -103,19 +103,27 @@ class Autoregression(nn.Module):
             drawn = draw(scores + head.bias[i, :K], rand((SETTLE_ROWS,), generator, device))
             context = context + self._column_vectors(drawn, d)
 
-    def log_prob(self, tokens: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    def log_prob(self, tokens: Tensor, generator: torch.Generator | None = None, told: Tensor | None = None) -> Tensor:
         """(B,) exact log-likelihood of rows (B, D) in nats; 0 for a table without modelled columns.
 
         generator: of the dropout while training, None otherwise
+        told: (B, H), H the width, what every column is told beside the ones before it
         """
         dropped = generator if self.config.dropout else None
-        return self._column_log_prob(tokens, dropped).sum(0)
+        return self._column_log_prob(tokens, dropped, told).sum(0)
 
     @torch.no_grad()
-    def sample(self, n: int, generator: torch.Generator, condition: Condition | None = None) -> Tensor:
+    def sample(
+        self,
+        n: int,
+        generator: torch.Generator,
+        condition: Condition | None = None,
+        told: Tensor | None = None,
+    ) -> Tensor:
         """Draw n rows, (n, D) int64: column after column by the inverse of its distribution.
 
-        Under a condition, the columns before the last one asked for are drawn by `synth.nets.particles`.
+        Under a condition, the columns before the last one asked for are drawn by `synth.nets.particles`; told, as of
+        `log_prob`, is left out then.
         """
         if condition is not None:
             return self._sample_under(n, generator, condition)
@@ -127,6 +135,7 @@ class Autoregression(nn.Module):
         for start in range(0, n, SAMPLE_ROWS):
             block = slice(start, start + SAMPLE_ROWS)
             context = torch.zeros((len(tokens[block]), self.config.width), device=device)
+            context = context if told is None else told[block].clone()
             for d, K in enumerate(self.layout.cardinalities):
                 group, i = self.place[d]
                 weight, bias = matrices[group]
@@ -161,14 +170,15 @@ class Autoregression(nn.Module):
             sampled[rows] = tokens
         return sampled
 
-    def _column_log_prob(self, tokens: Tensor, generator: torch.Generator | None) -> Tensor:
+    def _column_log_prob(self, tokens: Tensor, generator: torch.Generator | None, told: Tensor | None) -> Tensor:
         """tokens: (B, D) int64. Returns (D, B): log p(x_d | x_<d), columns in the order of the heads."""
         B, D = tokens.shape
         if not D:
             return torch.zeros((1, B), device=tokens.device)
         columns = tokens.t().contiguous()  # (D, B)
         mask = None if generator is None else lambda x: x * self._mask(x, generator)
-        hidden = self.network(self._context(columns), mask)  # (D, B, H)
+        context = self._context(columns) if told is None else self._context(columns) + told
+        hidden = self.network(context, mask)  # (D, B, H)
         parts = []
         for head, members in zip(self.heads, self.members, strict=True):
             logits = head(hidden[members])  # (C, B, K)

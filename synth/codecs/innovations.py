@@ -1,0 +1,414 @@
+"""Numbers of series as innovations: how far each step is from what smoothing of the earlier ones expects.
+
+A level m and a scale s go with every series, as in the innovations form of exponential smoothing (Hyndman et al. 2008)
+with a damped level:
+
+    z_t = (x_t - m_t) / s_t,
+    m_{t+1} = c + phi (m_t - c) + alpha psi(x_t - m_t),
+    s_{t+1} = s_t + beta (|psi(x_t - m_t)| - s_t)
+
+psi cuts at three scales, so that one outlier does not carry everything away; a level with alpha 1 is a random walk and
+follows without a cut. What is left has one spread at all times and levels, whatever the series did before, and its
+ranks are uniform. Columns that are equal are learnt once. Those that move together are told from each other, and those
+that are never below or above others from these, so that they never will be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import permutations
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]  # (N, L) values of a column, NaN where there are none
+
+ALPHAS = (1.0, 0.8, 0.6, 0.4, 0.3, 0.2, 0.1, 0.05, 0.02)
+PHIS = (1.0, 0.99, 0.97, 0.95, 0.9, 0.8)
+BETAS = (0.04, 0.01, 0.02, 0.06, 0.1, 0.15)
+CUT = 3.0  # scales from which on a value is an outlier
+LEAST_SCALE = 1e-3  # of the mean scale
+TRIED = 2000  # series that the parameters are chosen on
+PERSISTENT = 0.5  # correlation of a step with the next one from which on a column is smoothed
+VALUES, COMMON = 50, 0.2  # different values that it has at least, and share of the most frequent one at most
+RANGE = 3.0  # ratio of a high to a low quantile from which on positive values are taken by their logarithm
+GROWING = 0.25  # correlation of the logarithms of values and of moves from which on it is ratios that count
+TOGETHER = 2.0  # standard deviations of one step within which columns that move together stay apart
+TAIL = (0.5, 1, 2, 3, 4, 6, 8, 11, 14, 18)  # knots near the ends, in rare rows
+KNOTS = np.arange(0.02, 0.981, 0.004)
+
+
+@dataclass(frozen=True)
+class Filter:
+    """The smoothing of one column. centred: whether there is a level; it is 0 otherwise."""
+
+    centred: bool
+    mean: float
+    scale: float
+    alpha: float = 1.0
+    phi: float = 1.0
+    beta: float = BETAS[0]
+
+    @classmethod
+    def fit(cls, values: Floats, *, centred: bool) -> Self:
+        """The parameters under which Laplace distributions with these levels and scales tell the values best."""
+        values = values[:: -(-len(values) // TRIED)]
+        known = values[~np.isnan(values)]
+        mean = float(known.mean()) if centred else 0.0
+        first = cls(centred, mean, float(np.abs(known - mean).mean()) or 1.0)
+        levels = [(a, p) for a in ALPHAS for p in PHIS] if centred else [(1.0, 1.0)]
+        tried = (replace(first, alpha=a, phi=p)._scaled(values) for a, p in levels)
+        best = min(tried, key=lambda one: one._nats(values))
+        return min((replace(best, beta=b) for b in BETAS), key=lambda one: one._nats(values))
+
+    def _scaled(self, values: Floats) -> Self:
+        """With the mean scale of the errors that it makes."""
+        found, _, scales = self.run(values, *self.start(values))
+        errors = np.abs(found * scales)[:, 1:]
+        return replace(self, scale=float(np.nanmean(errors)) or self.scale) if errors.size else self
+
+    def _nats(self, values: Floats) -> float:
+        found, _, scales = self.run(values, *self.start(values))
+        return float(np.nanmean((np.log(scales) + np.abs(found))[:, 1:])) if values.shape[1] > 1 else 0.0
+
+    def start(self, values: Floats) -> tuple[Floats, Floats]:
+        """Level and scale (N,) before the first step, as smoothing backwards in time leaves them."""
+        count = len(values)
+        first = _first(values, self.mean)
+        level = _first(values[:, ::-1], self.mean) if self.centred else np.zeros(count)
+        scale = np.full(count, self.scale)
+        for x in values.T[::-1]:
+            level, scale = self.following(level, scale, x - level)
+        return (first if self.centred and self.alpha == 1 else level), scale
+
+    def values(self, innovations: Floats, level: Floats, scale: Floats) -> Floats:
+        """What `innovations` turned into them."""
+        found = np.empty_like(innovations)
+        for t, z in enumerate(innovations.T):
+            found[:, t] = level + scale * z
+            level, scale = self.following(level, scale, scale * z)
+        return found
+
+    def end(self, values: Floats) -> tuple[Floats, Floats]:
+        """Level and scale (N,) after the last step."""
+        level, scale = self.start(values)
+        for x in values.T:
+            level, scale = self.following(level, scale, x - level)
+        return level, scale
+
+    def run(self, values: Floats, level: Floats, scale: Floats) -> tuple[Floats, Floats, Floats]:
+        """Innovations (N, L) of series that begin at this level and scale (N,), and both before each step (N, L)."""
+        found, levels, scales = (np.empty_like(values) for _ in range(3))
+        for t, x in enumerate(values.T):
+            found[:, t], levels[:, t], scales[:, t] = (x - level) / scale, level, scale
+            level, scale = self.following(level, scale, x - level)
+        return found, levels, scales
+
+    def following(self, level: Floats, scale: Floats, error: Floats) -> tuple[Floats, Floats]:
+        """After one more step; where there is no value nothing changes."""
+        none = np.isnan(error)
+        cut = np.clip(error, -CUT * scale, CUT * scale)
+        if self.centred:
+            moved = self.mean + self.phi * (level - self.mean) + self.alpha * (error if self.alpha == 1 else cut)
+            level = np.where(none, level, moved)
+        spread = np.maximum(scale + self.beta * (np.abs(cut) - scale), LEAST_SCALE * self.scale)
+        return level, np.where(none, scale, spread)
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """Values to their ranks, 0 to 1, and back: straight between knots (p, x), which are denser near the ends."""
+
+    p: tuple[float, ...]
+    x: tuple[float, ...]
+
+    @classmethod
+    def fit(cls, values: Floats, least: int) -> Self:
+        """No knot is nearer to an end than half of `least` rows."""
+        known = values[~np.isnan(values)]
+        ends = np.array(TAIL) * max(least, 5) / max(len(known), 1)
+        ends = ends[ends < KNOTS[0]]  # none in short tables
+        p = np.concatenate([ends, KNOTS, 1 - ends[::-1]])
+        return cls(tuple(p.tolist()), tuple(np.quantile(known, p).tolist()))
+
+    def of(self, values: Floats) -> Floats:
+        """Ranks; in the middle where several have one value."""
+        x, first, count = np.unique(self.x, return_index=True, return_counts=True)
+        p = np.array(self.p)
+        return np.asarray(np.interp(values, x, (p[first] + p[first + count - 1]) / 2))
+
+    def values(self, ranks: Floats) -> Floats:
+        """What `of` turned into them."""
+        return np.interp(ranks, self.p, self.x)
+
+
+@dataclass(frozen=True)
+class Track:
+    """One column. relation: what it is told from; above, below: never beyond any of `bases`; beside: from the first.
+
+    log: whether values are taken by their logarithm
+    mix: how much of the innovations of the earlier tracks is in its own
+    """
+
+    name: str
+    log: bool
+    relation: Literal["own", "beside", "above", "below"]
+    bases: tuple[str, ...]
+    filter: Filter
+    mix: tuple[float, ...]
+    ranks: Ranks
+
+    @property
+    def states(self) -> tuple[str, ...]:
+        """What a series begins with."""
+        return ("level", "scale") if self.filter.centred else ("scale",)
+
+    def relative(self, values: Mapping[str, Floats]) -> Floats:
+        """The column as it is smoothed, given all columns."""
+        return _relative(values[self.name], self.log, self.relation, [values[name] for name in self.bases])
+
+    def absolute(self, relative: Floats, values: Mapping[str, Floats]) -> Floats:
+        """What `relative` turned into it, given the earlier columns."""
+        base = _base(self.log, self.relation, [values[name] for name in self.bases], relative)
+        found = base - relative if self.relation == "below" else base + relative
+        with np.errstate(over="ignore"):
+            return np.asarray(np.exp(found) if self.log else found)
+
+
+@dataclass(frozen=True)
+class Innovations:
+    """The columns of numbers that are smoothed.
+
+    tracks: in the order in which they are told from each other; copies: column -> the one that it equals
+    orders: pairs of columns (low, high) that no step has the other way round
+    """
+
+    tracks: tuple[Track, ...]
+    copies: Mapping[str, str]
+    orders: tuple[tuple[str, str], ...]
+
+    @classmethod
+    def fit(cls, values: Mapping[str, Floats], least: int) -> Self:
+        """Choose among columns, each (N, L), those that go on from step to step; the others are left out.
+
+        least: rows that a value needs to be reproduced
+        """
+        copies: dict[str, str] = {}
+        for first, second in permutations(values, 2):
+            if first not in copies and second not in copies and _same(values[first], values[second]):
+                copies[second] = first
+        smooth = [name for name in values if name not in copies and _smooth(values[name])]
+        copies = {name: other for name, other in copies.items() if other in smooth}
+        logs = {name: _by_ratio(values[name]) for name in smooth}
+        orders = tuple(pair for pair in permutations(smooth, 2) if _ordered(values[pair[0]], values[pair[1]]))
+        tracks: list[Track] = []
+        earlier: list[Floats] = []
+        for group in _groups(values, smooth, logs):
+            for name in _inward(group, orders):
+                before = [track.name for track in tracks if track.name in group]
+                relation, bases = _relation(name, before, orders)
+                relative = _relative(values[name], logs[name], relation, [values[base] for base in bases])
+                own = Filter.fit(relative, centred=relation in ("own", "beside"))
+                found, *_ = own.run(relative, *own.start(relative))
+                mix = _mix(found, earlier) if own.centred else (0.0,) * len(earlier)
+                mixed = found - _sum(mix, earlier)
+                ranks = Ranks.fit(mixed, least)
+                tracks.append(Track(name, logs[name], relation, tuple(bases), own, mix, ranks))
+                earlier.append(found)
+        return cls(tuple(tracks), copies, orders)
+
+    @property
+    def names(self) -> list[str]:
+        """Columns that are made of innovations, and of each other."""
+        return [*(track.name for track in self.tracks), *self.copies]
+
+    @property
+    def states(self) -> list[str]:
+        """Names of what a series begins with and goes on with: the levels and (as logarithms) the scales."""
+        return [f"{track.name} {what}" for track in self.tracks for what in track.states]
+
+    def encode(self, values: Mapping[str, Floats]) -> tuple[dict[str, Floats], dict[str, Floats]]:
+        """Ranks of the innovations (N, L) by column, and by their names the states before each step (N, L)."""
+        ranks, states = {}, {}
+        earlier: list[Floats] = []
+        for track in self.tracks:
+            relative = track.relative(values)
+            found, levels, scales = track.filter.run(relative, *track.filter.start(relative))
+            ranks[track.name] = track.ranks.of(found - _sum(track.mix, earlier))
+            ranks[track.name][np.isnan(found)] = np.nan
+            earlier.append(found)
+            if track.filter.centred:
+                states[f"{track.name} level"] = levels
+            states[f"{track.name} scale"] = np.log(scales)
+        return ranks, states
+
+    def ends(self, values: Mapping[str, Floats]) -> dict[str, Floats]:
+        """The states (N,) after the last step, by the names that `encode` has."""
+        states = {}
+        for track in self.tracks:
+            level, scale = track.filter.end(track.relative(values))
+            if track.filter.centred:
+                states[f"{track.name} level"] = level
+            states[f"{track.name} scale"] = np.log(scale)
+        return states
+
+    def after(self, states: Mapping[str, Floats], ranks: Mapping[str, Floats]) -> dict[str, Floats]:
+        """The states (N,) after one more step of these ranks (N,), NaN where it has no value."""
+        found: dict[str, Floats] = {}
+        earlier: list[Floats] = []
+        for track in self.tracks:
+            moved = track.ranks.values(ranks[track.name]) + _sum(track.mix, earlier)
+            earlier.append(moved)
+            scale = np.exp(states[f"{track.name} scale"])
+            level = states[f"{track.name} level"] if track.filter.centred else np.zeros(len(scale))
+            level, scale = track.filter.following(level, scale, scale * moved)
+            if track.filter.centred:
+                found[f"{track.name} level"] = level
+            found[f"{track.name} scale"] = np.log(scale)
+        return found
+
+    def decode(self, ranks: Mapping[str, Floats], states: Mapping[str, Floats]) -> dict[str, Floats]:
+        """Columns (N, L) of these ranks that begin at these states (N,), and the copies; orders are kept."""
+        values: dict[str, Floats] = {}
+        earlier: list[Floats] = []
+        for track in self.tracks:
+            found = track.ranks.values(ranks[track.name]) + _sum(track.mix, earlier)
+            earlier.append(found)
+            scale = np.exp(states[f"{track.name} scale"])
+            level = states[f"{track.name} level"] if track.filter.centred else np.zeros(len(scale))
+            values[track.name] = track.absolute(track.filter.values(found, level, scale), values)
+        for low, high in self.orders:
+            values[high] = np.fmax(values[high], np.where(np.isnan(values[high]), np.nan, values[low]))
+        return values | {name: values[other] for name, other in self.copies.items()}
+
+    def state(self) -> dict[str, Any]:
+        """As JSON."""
+        return {"tracks": [asdict(track) for track in self.tracks], "copies": dict(self.copies), "orders": self.orders}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Self:
+        """What `state` gave."""
+        tracks = tuple(
+            Track(
+                one["name"],
+                one["log"],
+                one["relation"],
+                tuple(one["bases"]),
+                Filter(**one["filter"]),
+                tuple(one["mix"]),
+                Ranks(tuple(one["ranks"]["p"]), tuple(one["ranks"]["x"])),
+            )
+            for one in state["tracks"]
+        )
+        return cls(tracks, state["copies"], tuple((low, high) for low, high in state["orders"]))
+
+
+def _first(values: Floats, otherwise: float) -> Floats:
+    """(N,) first known value of each series."""
+    known = ~np.isnan(values)
+    found = values[np.arange(len(values)), known.argmax(1)] if values.shape[1] else np.full(len(values), np.nan)
+    return np.where(known.any(1), found, otherwise)
+
+
+def _smooth(values: Floats) -> bool:
+    """Whether steps follow from the ones before, and are numbers of many different values."""
+    known = values[~np.isnan(values)]
+    if len(known) < VALUES:
+        return False
+    distinct, counts = np.unique(known, return_counts=True)
+    moved = np.diff(values, axis=1)
+    moved = moved[~np.isnan(moved)]
+    if len(distinct) < VALUES or counts.max() > COMMON * len(known) or len(moved) < VALUES:
+        return False
+    return bool(1 - moved.var() / (2 * known.var()) > PERSISTENT)
+
+
+def _by_ratio(values: Floats) -> bool:
+    """Whether it is ratios that count: the larger a value, the larger its moves."""
+    known = values[~np.isnan(values)]
+    low, high = np.quantile(known, [0.01, 0.99])
+    if known.min() <= 0 or high <= RANGE * low:
+        return False
+    level, size = values[:, :-1].ravel(), np.abs(np.diff(values, axis=1)).ravel()
+    moved = size > 0
+    return bool(np.corrcoef(np.log(level[moved]), np.log(size[moved]))[0, 1] > GROWING)
+
+
+def _same(first: Floats, second: Floats) -> bool:
+    return bool((~np.isnan(first)).any() and np.array_equal(first, second, equal_nan=True))
+
+
+def _ordered(low: Floats, high: Floats) -> bool:
+    """Whether no step has `low` above `high`, although both have values in common ranges."""
+    known = ~np.isnan(low) & ~np.isnan(high)
+    return bool(known.any() and (low[known] <= high[known]).all() and low[known].max() > high[known].min())
+
+
+def _groups(values: Mapping[str, Floats], names: Sequence[str], logs: Mapping[str, bool]) -> list[list[str]]:
+    """Columns that stay near each other."""
+    groups: list[list[str]] = []
+    for name in names:
+        near = [group for group in groups if any(_together(values, name, other, logs) for other in group)]
+        groups = [group for group in groups if group not in near] + [[*(n for g in near for n in g), name]]
+    return groups
+
+
+def _together(values: Mapping[str, Floats], first: str, second: str, logs: Mapping[str, bool]) -> bool:
+    pair = [values[first], values[second]]
+    if logs[first] != logs[second] or not np.array_equal(np.isnan(pair[0]), np.isnan(pair[1])):
+        return False
+    one, other = (np.log(part) if logs[first] else part for part in pair)
+    step = min(float(np.nanstd(np.diff(part, axis=1))) for part in (one, other))
+    return bool(np.nanstd(one - other) < TOGETHER * step and abs(np.nanmean(one - other)) < TOGETHER * step)
+
+
+def _inward(group: Sequence[str], orders: Sequence[tuple[str, str]]) -> list[str]:
+    """Those that lie between others first."""
+
+    def extreme(name: str) -> int:
+        above = sum(low == name and high in group for low, high in orders)
+        below = sum(high == name and low in group for low, high in orders)
+        return abs(above - below)
+
+    return sorted(group, key=extreme)
+
+
+def _relation(
+    name: str, before: Sequence[str], orders: Sequence[tuple[str, str]]
+) -> tuple[Literal["own", "beside", "above", "below"], list[str]]:
+    lower = [other for other in before if (other, name) in orders]
+    upper = [other for other in before if (name, other) in orders]
+    if lower:
+        return "above", lower
+    if upper:
+        return "below", upper
+    return ("beside", list(before[:1])) if before else ("own", [])
+
+
+def _base(log: bool, relation: str, bases: Sequence[Floats], like: Floats) -> Floats:
+    """What a column is told from, (N, L)."""
+    if not bases:
+        return np.zeros_like(like)
+    base = np.minimum.reduce(bases) if relation == "below" else np.maximum.reduce(bases)
+    return np.asarray(np.log(base) if log else base)
+
+
+def _relative(values: Floats, log: bool, relation: str, bases: Sequence[Floats]) -> Floats:
+    own = np.log(np.where(values > 0, values, np.nan)) if log else values
+    found = own - _base(log, relation, bases, own)
+    return -found if relation == "below" else found
+
+
+def _mix(found: Floats, earlier: Sequence[Floats]) -> tuple[float, ...]:
+    """How much of each of the earlier innovations is in these, by least squares."""
+    columns = np.stack([np.nan_to_num(one).ravel() for one in earlier], 1) if earlier else np.zeros((found.size, 0))
+    known = ~np.isnan(found).ravel()
+    cut = np.clip(columns, -CUT, CUT)[known], np.clip(found.ravel(), -CUT, CUT)[known]
+    weights, *_ = np.linalg.lstsq(*cut, rcond=None)
+    return tuple(weights.tolist())
+
+
+def _sum(mix: Sequence[float], earlier: Sequence[Floats]) -> Floats | float:
+    return sum((weight * np.nan_to_num(one) for weight, one in zip(mix, earlier, strict=True)), 0.0)

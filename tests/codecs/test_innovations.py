@@ -1,0 +1,115 @@
+"""Numbers of series as ranks of innovations: exact on the way back, alike at all times, orders and copies kept."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+from walks import prices
+
+from synth.codecs.innovations import Innovations
+
+
+def windows(steps: int, length: int = 30) -> dict[str, np.ndarray]:
+    table = prices(steps)
+    return {
+        name: np.lib.stride_tricks.sliding_window_view(table.column(name).to_numpy().astype(float), length).copy()
+        for name in table.column_names
+    }
+
+
+def encoded(found: Innovations, values: dict[str, np.ndarray]) -> tuple[dict, dict]:
+    ranks, states = found.encode(values)
+    return ranks, {name: state[:, 0] for name, state in states.items()}
+
+
+def test_equal_and_ordered_columns_are_found_and_kept():
+    values = windows(1500)
+    found = Innovations.fit(values, 5)
+    assert found.copies == {"adjusted": "close"}
+    relations = {track.name: track.relation for track in found.tracks}
+    assert relations["high"] == "above"
+    assert relations["low"] == "below"
+    assert {relations["open"], relations["close"]} == {"own", "beside"}
+    assert relations["volume"] == "own"
+    rng = np.random.default_rng(0)
+    ranks, states = encoded(found, values)
+    anything = {name: rng.random(part.shape) for name, part in ranks.items()}
+    made = found.decode(anything, states)
+    assert (made["high"] >= np.maximum(made["open"], made["close"])).all()
+    assert (made["low"] <= np.minimum(made["open"], made["close"])).all()
+    assert (made["adjusted"] == made["close"]).all()
+
+
+def test_what_was_encoded_comes_back_but_for_the_outermost():
+    values = windows(1500)
+    found = Innovations.from_state(json.loads(json.dumps(Innovations.fit(values, 5).state())))
+    made = found.decode(*encoded(found, values))
+    for name, part in values.items():
+        off = np.abs(made[name] / part - 1)
+        assert np.median(off) < 1e-12
+        assert np.quantile(off, 0.9) < 1e-3, name
+
+
+def test_ranks_are_uniform_and_storms_are_gone():
+    values = windows(3000)
+    ranks, _ = Innovations.fit(values, 5).encode(values)
+    close = np.log(values["close"])
+    moves = np.abs(np.diff(close, axis=1))
+    own = np.abs(ranks["open"][:, 1:] - 0.5)
+
+    def memory(sizes: np.ndarray) -> float:
+        centred = sizes - sizes.mean()
+        return float((centred[:, 1:] * centred[:, :-1]).mean() / (centred**2).mean())
+
+    assert memory(moves) > 0.1
+    assert abs(memory(own)) < 0.6 * memory(moves)
+    for name, part in ranks.items():
+        edges = np.histogram(part, bins=10, range=(0, 1))[0] / part.size
+        assert np.abs(edges - 0.1).max() < 0.02, name
+
+
+def test_nulls_change_no_state_and_stay():
+    values = windows(800)
+    holes = np.random.default_rng(0).random(values["volume"].shape) < 0.2
+    values["volume"][holes] = np.nan
+    found = Innovations.fit(values, 5)
+    made = found.decode(*encoded(found, values))
+    assert (np.isnan(made["volume"]) == holes).all()
+    assert np.nanmedian(np.abs(made["volume"] / values["volume"] - 1)) < 1e-12
+
+
+def test_what_does_not_go_on_from_step_to_step_is_left_out():
+    rng = np.random.default_rng(0)
+    noise = {"noise": rng.normal(size=(200, 20)), "few": rng.integers(0, 9, (200, 20)).cumsum(1) % 7.0}
+    assert not Innovations.fit(noise, 5).tracks
+
+
+def test_levels_that_come_back_are_told_from_walks():
+    rng = np.random.default_rng(0)
+    steps = rng.normal(size=(300, 60))
+    back = np.zeros_like(steps)
+    for t in range(1, 60):
+        back[:, t] = 0.9 * back[:, t - 1] + steps[:, t]
+    found = {track.name: track.filter for track in Innovations.fit({"walk": steps.cumsum(1), "back": back}, 5).tracks}
+    assert found["walk"].phi >= 0.99
+    assert found["walk"].alpha >= 0.8
+    assert found["back"].phi <= 0.95
+
+
+def test_states_follow_step_by_step():
+    values = windows(800)
+    found = Innovations.fit(values, 5)
+    ranks, states = found.encode(values)
+    middle = {name: np.clip(part, 0.05, 0.95) for name, part in ranks.items()}
+    values = found.decode(middle, {name: state[:, 0] for name, state in states.items()})
+    again, path = found.encode(values)
+    now = {name: state[:, 0] for name, state in path.items()}
+    for t in range(29):
+        now = found.after(now, {name: part[:, t] for name, part in again.items()})
+        for name in found.states:
+            np.testing.assert_allclose(now[name], path[name][:, t + 1], rtol=1e-3, atol=1e-3)
+    ends = found.ends(values)
+    last = found.after(now, {name: part[:, 29] for name, part in again.items()})
+    for name in found.states:
+        np.testing.assert_allclose(last[name], ends[name], rtol=1e-3, atol=1e-3)
