@@ -40,12 +40,15 @@ ORDERS = (4, 5, 6)
 WRITTEN = 64  # texts, and characters of each, of the trial of the cache
 CACHED = 512
 BITS = math.log(2)
+SMALL = (
+    "transformer:tokens=characters,width=128,layers=4,page=128,batch_size=16,learning_rate=0.003,dropout=0,epochs=1000"
+)
 
 
 def main(
     book: Annotated[Path, typer.Option(help="A text file")],
     out: Annotated[Path, typer.Option(help="Folder for the model, texts.json and texts.md")] = Path("build/texts"),
-    system: Annotated[str, typer.Option(help="family:key=value,...")] = "transformer:tokens=characters",
+    system: Annotated[str, typer.Option(help="family:key=value,...")] = SMALL,
     minutes: Annotated[float, typer.Option(help="Bound on the training")] = 10.0,
     threads: Annotated[int, typer.Option(help="Processor threads")] = 2,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",

@@ -58,6 +58,20 @@ class NGrams:
         total = float(-np.log2(chance).sum()) + REST * float((windows[:, -1] == OTHER).sum())
         return total / max(sum(map(len, texts)), 1)
 
+    def likeliest(self, texts: Sequence[str]) -> list[str]:
+        """Of every place of each text the character that is likeliest there, given those before it."""
+        size, known = FIRST + len(self.alphabet), np.array([*"\0\0", *self.alphabet])
+        every = np.arange(FIRST, size, dtype=np.uint64)
+        windows = _windows(texts, self.alphabet, self.order)
+        found = []
+        for part in np.array_split(windows, max(len(windows) // 5000, 1)):
+            wide = part.repeat(len(every), axis=0)
+            wide[:, -1] = np.tile(every, len(part))
+            found.append(self._chances(wide).reshape(len(part), -1).argmax(1) + FIRST)
+        letters = known[np.concatenate(found)]
+        ends = np.cumsum([len(text) + 1 for text in texts])
+        return ["".join(letters[end - len(text) - 1 : end - 1]) for text, end in zip(texts, ends, strict=True)]
+
     def sample(self, count: int, most: int, rng: np.random.Generator) -> list[str]:
         """Texts written character by character, of `most` at most."""
         written = np.full((count, self.order - 1 + most), END, dtype=np.uint64)

@@ -101,3 +101,9 @@ def test_no_text_at_all_has_no_figures():
     rng = np.random.default_rng(0)
     none = views.synthetic.take(np.zeros(0, dtype=int))
     assert set(writing.measure(views.with_synthetic(none), rng).values()) == {None}
+
+
+def test_the_likeliest_character_is_the_one_that_followed_most_often():
+    told = NGrams.fit(["abcabcabd"] * 3, 3).likeliest(["abcab", ""])
+    assert told[1] == ""
+    assert told[0][1:] == "bcab"
