@@ -57,8 +57,17 @@ def hidden(book: Path, minutes: float, threads: int, seed: int) -> dict[str, flo
     text = read_table(book, text=10**9).column(TEXT)[0].as_py()
     place = round((1 - UNSEEN) * len(text))
     train, unseen = (cut(part, str(book), PASSAGE).column(TEXT).to_pylist() for part in (text[:place], text[place:]))
-    size: dict[str, Any] = {"width": 128, "layers": 4, "page": 128, "learning_rate": 0.003, "epochs": 1000, "temperature": 0.01}
-    model = Synthesizer("bert", seed=seed, max_minutes=minutes, threads=threads, tokens="characters", dropout=0, **size)
+    size: dict[str, Any] = {"width": 128, "layers": 4, "page": 128, "learning_rate": 0.003, "epochs": 1000}
+    model = Synthesizer(
+        "bert",
+        seed=seed,
+        max_minutes=minutes,
+        threads=threads,
+        tokens="characters",
+        dropout=0,
+        **size,
+        temperature=0.01,
+    )
     model.fit(pa.table({TEXT: train}))
     rng = np.random.default_rng(seed)
     masks = [rng.random(len(part)) < HIDDEN for part in unseen]
