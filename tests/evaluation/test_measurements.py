@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from synth.evaluation.measurements import METRICS as ALL
 from synth.evaluation.measurements import AREAS, evaluate
+from synth.evaluation.measurements import METRICS as ALL
 
 METRICS = {area: metrics for area, metrics in ALL.items() if area in {*AREAS, "attacks"}}  # of tables
 
