@@ -18,6 +18,11 @@ PYTHON = "string[python]"
 REFUSED = (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError, UnicodeError)
 
 
+def as_table(data: pd.DataFrame | pa.Table) -> pa.Table:
+    """A frame as `from_pandas` makes a table of it, a table as it is."""
+    return data if isinstance(data, pa.Table) else from_pandas(data)
+
+
 def from_pandas(frame: pd.DataFrame) -> pa.Table:
     """An Arrow table of the frame's columns, with the metadata that `to_pandas` restores dtypes from.
 

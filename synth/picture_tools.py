@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,9 +16,10 @@ from synth.codecs.image import ImageCodec
 from synth.codecs.table import restore
 from synth.devices import processor_threads
 from synth.errors import ConfigError
-from synth.frames import from_pandas
+from synth.frames import as_table
+from synth.given_rows import row_blocks
 from synth.models.base import ImageModel
-from synth.requests import LARGE_BLOCK, Request
+from synth.requests import Request
 from synth.sheets import level_sheet, uri
 from synth.synthesizer import Synthesizer
 
@@ -53,20 +54,20 @@ def transform(
         raise ConfigError(f"the family {synthesizer.model!r} cannot {how}; it can: {', '.join(model.transforms)}")
     asked = _asked(codec, where or {})
     parts = []
-    for start, rows, batch, generator in _blocks(synthesizer, data, seed):
+    for start, rows, batch, generator in row_blocks(synthesizer, data, seed):
         wanted = asked.to(batch["tokens"].device).expand_as(batch["tokens"])
         changed = {
             name: tensor.cpu().numpy() for name, tensor in model.transform(how, batch, wanted, generator).items()
         }
         parts.append(_replaced(rows, codec, batch["tokens"].cpu().numpy(), changed, start))
-    return pa.concat_tables(parts) if parts else restore(_table(data), synthesizer.schema_)
+    return pa.concat_tables(parts) if parts else restore(as_table(data), synthesizer.schema_)
 
 
 def encode(synthesizer: Synthesizer, data: pd.DataFrame | pa.Table) -> NDArray[np.float32]:
     """(N, Z) pictures as codes; ConfigError where the family has none."""
     model, _ = _pictured(synthesizer)
     try:
-        parts = [model.encode(batch).cpu().numpy() for _, _, batch, _ in _blocks(synthesizer, data, None)]
+        parts = [model.encode(batch).cpu().numpy() for _, _, batch, _ in row_blocks(synthesizer, data, None)]
     except NotImplementedError:
         raise ConfigError(f"encode: the family {synthesizer.model!r} has no codes") from None
     return np.concatenate(parts) if parts else np.zeros((0, 0), dtype=np.float32)
@@ -76,7 +77,7 @@ def anomaly_scores(synthesizer: Synthesizer, data: pd.DataFrame | pa.Table) -> N
     """(N,) in nats, the higher the less a picture is like the training ones; ConfigError where the family has none."""
     model, _ = _pictured(synthesizer)
     try:
-        parts = [model.anomaly_score(batch).cpu().numpy() for _, _, batch, _ in _blocks(synthesizer, data, None)]
+        parts = [model.anomaly_score(batch).cpu().numpy() for _, _, batch, _ in row_blocks(synthesizer, data, None)]
     except NotImplementedError:
         raise ConfigError(f"anomaly scores: the family {synthesizer.model!r} has none") from None
     return np.concatenate([np.zeros(0), *parts]).astype(np.float64)
@@ -105,23 +106,6 @@ def _pictured(synthesizer: Synthesizer) -> tuple[ImageModel, ImageCodec]:
     if not isinstance(model, ImageModel) or not isinstance(codec, ImageCodec):
         raise ConfigError(f"the family {synthesizer.model!r} learns tables; this is for models of pictures")
     return model, codec
-
-
-def _table(data: pd.DataFrame | pa.Table) -> pa.Table:
-    return data if isinstance(data, pa.Table) else from_pandas(data)
-
-
-def _blocks(
-    synthesizer: Synthesizer, data: pd.DataFrame | pa.Table, seed: int | None
-) -> Iterator[tuple[int, pa.Table, Batch, torch.Generator]]:
-    """Number of the first row, rows, their batch and a generator of their own, LARGE_BLOCK rows at a time."""
-    table = restore(_table(data), synthesizer.schema_)
-    root = synthesizer.seed if seed is None else seed
-    for index, start in enumerate(range(0, table.num_rows, LARGE_BLOCK)):
-        rows = table.slice(start, LARGE_BLOCK)
-        state = np.random.SeedSequence([root, index]).generate_state(1, np.uint64)[0]
-        with processor_threads(synthesizer.threads), torch.no_grad():
-            yield start, rows, synthesizer.batch(rows), torch.Generator().manual_seed(int(state >> 1))
 
 
 def _asked(codec: ImageCodec, where: Mapping[str, Any]) -> Tensor:

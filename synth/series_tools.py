@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +13,7 @@ from synth.codecs.series import SeriesCodec
 from synth.codecs.table import restore
 from synth.devices import processor_threads
 from synth.errors import ConfigError, InputError
-from synth.frames import from_pandas
+from synth.frames import as_table
 from synth.models.base_series import SeriesModel
 from synth.nest import times
 from synth.requests import LARGE_BLOCK
@@ -49,7 +49,7 @@ def forecast(
         raise InputError(f"horizon {horizon}: the longest series that the model has learnt has {longest} steps")
     if not len(history):
         raise InputError("the history has no rows; there is nothing to go on from")
-    table = _latest(history if isinstance(history, pa.Table) else from_pandas(history), codec, longest - horizon)
+    table = _latest(as_table(history), codec, longest - horizon)
     root = synthesizer.seed if seed is None else seed
     counts, together = lengths(table), max(LARGE_BLOCK // paths, 1)
     parts, owners = [], []
@@ -63,7 +63,7 @@ def forecast(
     return pa.concat_tables(parts).take(pa.array(np.argsort(np.concatenate(owners), kind="stable")))
 
 
-def quantiles(paths: pa.Table, schema: Any, levels: Sequence[float] = (0.05, 0.5, 0.95)) -> pa.Table:
+def quantiles(paths: pa.Table, schema: pa.Schema, levels: Sequence[float] = (0.05, 0.5, 0.95)) -> pa.Table:
     """Of every step of a forecast the quantiles of its numbers over the paths: long, `name q` for each; times and what
     a series has once as they are."""
     found = nesting(schema)
@@ -94,14 +94,10 @@ def _latest(history: pa.Table, codec: SeriesCodec, most: int) -> pa.Table:
             history = history.append_column(name, pa.array(numbers))
     if found.time is not None and found.time in history.column_names:
         history = history.take(pa.array(np.argsort(times(history.column(found.time), found.time), kind="stable")))
-    nested = restore(nest_like(history, schema), codec.schema)
-    cut = [
-        pa.array([values[-most:] for values in nested.column(name).to_pylist()], nested.schema.field(name).type)
-        if name in found.steps
-        else nested.column(name)
-        for name in nested.column_names
-    ]
-    return pa.table(cut, schema=schema)
+    nested = nest_like(history, schema)
+    counts = lengths(nested)
+    left = np.repeat(counts.cumsum(), counts) - np.arange(counts.sum())  # steps up to the end of each one's series
+    return restore(nest_like(flatten(nested).filter(pa.array(left <= most)), schema), codec.schema)
 
 
 def _following(

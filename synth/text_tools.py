@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,12 +12,11 @@ from torch import Tensor
 
 from synth.codecs.corpus import GAP, TextCodec
 from synth.codecs.table import restore
-from synth.devices import processor_threads
 from synth.errors import ConfigError
-from synth.frames import from_pandas
+from synth.frames import as_table
+from synth.given_rows import row_blocks
 from synth.layout import TEXT_GAP
 from synth.models.base import TextModel
-from synth.requests import LARGE_BLOCK
 from synth.synthesizer import Synthesizer
 
 if TYPE_CHECKING:
@@ -34,7 +32,12 @@ def infill(synthesizer: Synthesizer, data: pd.DataFrame | pa.Table, *, seed: int
     """
     model, codec = _written(synthesizer)
     name, parts = codec.text.name, []
-    for start, rows, batch, generator in _blocks(synthesizer, data, seed, gaps=True):
+
+    def gapped(rows: pa.Table) -> dict[str, Tensor]:
+        arrays = codec.encode(rows, gaps=True)
+        return {name: torch.from_numpy(array).to(synthesizer.torch_device) for name, array in arrays.items()}
+
+    for start, rows, batch, generator in row_blocks(synthesizer, data, seed, gapped):
         try:
             filled = model.infill(batch, generator).cpu().numpy()
         except NotImplementedError:
@@ -47,14 +50,14 @@ def infill(synthesizer: Synthesizer, data: pd.DataFrame | pa.Table, *, seed: int
         field = rows.schema.field(name)
         made = pa.array(texts, pa.large_string()).cast(field.type)
         parts.append(rows.set_column(rows.column_names.index(name), field, made))
-    return pa.concat_tables(parts) if parts else restore(_table(data), synthesizer.schema_)
+    return pa.concat_tables(parts) if parts else restore(as_table(data), synthesizer.schema_)
 
 
 def embed(synthesizer: Synthesizer, data: pd.DataFrame | pa.Table) -> NDArray[np.float32]:
     """(N, W) texts as vectors; ConfigError where the family has none."""
     model, _ = _written(synthesizer)
     try:
-        parts = [model.encode(batch).cpu().numpy() for _, _, batch, _ in _blocks(synthesizer, data, None)]
+        parts = [model.encode(batch).cpu().numpy() for _, _, batch, _ in row_blocks(synthesizer, data, None)]
     except NotImplementedError:
         raise ConfigError(f"embed: the family {synthesizer.model!r} has no vectors of texts") from None
     return np.concatenate(parts) if parts else np.zeros((0, 0), dtype=np.float32)
@@ -69,7 +72,7 @@ def classify(synthesizer: Synthesizer, data: pd.DataFrame | pa.Table, column: st
     if not known.any():
         raise ConfigError(f"classify: {column!r} is a {codec.schema[column].kind}; it takes a category")
     try:
-        parts = [model.classify(batch)[place].cpu().numpy() for _, _, batch, _ in _blocks(synthesizer, data, None)]
+        parts = [model.classify(batch)[place].cpu().numpy() for _, _, batch, _ in row_blocks(synthesizer, data, None)]
     except NotImplementedError:
         raise ConfigError(f"classify: the family {synthesizer.model!r} tells no columns of texts") from None
     chances = np.concatenate([np.zeros((0, len(known)), dtype=np.float32), *parts])[:, known]
@@ -81,23 +84,3 @@ def _written(synthesizer: Synthesizer) -> tuple[TextModel, TextCodec]:
     if not isinstance(model, TextModel) or not isinstance(codec, TextCodec):
         raise ConfigError(f"the family {synthesizer.model!r} learns no texts; this is for models of texts")
     return model, codec
-
-
-def _table(data: pd.DataFrame | pa.Table) -> pa.Table:
-    return data if isinstance(data, pa.Table) else from_pandas(data)
-
-
-def _blocks(
-    synthesizer: Synthesizer, data: pd.DataFrame | pa.Table, seed: int | None, *, gaps: bool = False
-) -> Iterator[tuple[int, pa.Table, Batch, torch.Generator]]:
-    """Number of the first row, rows, their batch and a generator of their own, LARGE_BLOCK rows at a time."""
-    _, codec = _written(synthesizer)
-    table = restore(_table(data), synthesizer.schema_)
-    root = synthesizer.seed if seed is None else seed
-    for index, start in enumerate(range(0, table.num_rows, LARGE_BLOCK)):
-        rows = table.slice(start, LARGE_BLOCK)
-        state = np.random.SeedSequence([root, index]).generate_state(1, np.uint64)[0]
-        arrays = codec.encode(rows, gaps=gaps)
-        batch = {name: torch.from_numpy(array).to(synthesizer.torch_device) for name, array in arrays.items()}
-        with processor_threads(synthesizer.threads), torch.no_grad():
-            yield start, rows, batch, torch.Generator().manual_seed(int(state >> 1))

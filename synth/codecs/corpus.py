@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from synth.codecs import vocabulary
 from synth.codecs.columns import flat
 from synth.codecs.mentions import KINDS, Mentions
-from synth.codecs.table import Arrays, Spans, TableCodec, restore
+from synth.codecs.table import Arrays, Labelled, Spans, TableCodec, restore
 from synth.conditions import Asked, OneOf
 from synth.errors import ConfigError
 from synth.layout import TEXT_END, TEXT_GAP, TEXT_NONE, TEXT_PAD, TextLayout
@@ -32,7 +32,7 @@ Codes = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class TextCodec:
+class TextCodec(Labelled):
     """One column of texts, and a table codec of the columns beside it.
 
     tokenizer: see `synth.codecs.vocabulary`; its tokens are numbered from FIRST on
@@ -150,10 +150,6 @@ class TextCodec:
         encoded = _encoded(self.tokenizer, self.mentions, [text for text in texts if text is not None], gaps)
         return (np.array([TEXT_NONE]) if text is None else next(encoded) for text in texts)
 
-    def modelled(self, table: pa.Table) -> pa.Table:
-        """The table whose columns are encoded: the same."""
-        return table
-
     def log_density(self, table: pa.Table, tokens: Codes) -> NDArray[np.float64]:
         """(N,) as `TableCodec.log_density`, of the columns beside the text."""
         told = self._told(table)
@@ -211,22 +207,6 @@ class TextCodec:
         for i, part in enumerate(parts):
             found[i, : len(part)] = part
         return found
-
-    def place(self, name: str) -> int:
-        """As `TableCodec.place`."""
-        return self.labels.place(name)
-
-    def spans(self, name: str, asked: Asked) -> Spans:
-        """As `TableCodec.spans`."""
-        return self.labels.spans(name, asked)
-
-    def nulls(self, d: int) -> NDArray[np.bool_]:
-        """As `TableCodec.nulls`."""
-        return self.labels.nulls(d)
-
-    def valued(self, d: int) -> NDArray[np.bool_]:
-        """As `TableCodec.valued`."""
-        return self.labels.valued(d)
 
     def empty(self) -> pa.Table:
         """No row, in the source's Arrow schema."""

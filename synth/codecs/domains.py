@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from synth.codecs import dates
 from synth.codecs.columns import codec, flat
-from synth.codecs.columns.datetime import integer_of, to_ticks
+from synth.codecs.columns.datetime import from_ticks, integer_of, to_ticks
 from synth.codecs.columns.number import from_line, to_line
 from synth.codecs.dates import TextDates
 from synth.codecs.fakes import words
@@ -330,7 +330,7 @@ def _moments(column: Column, dtype: pa.DataType) -> pa.Array:
     low, high = (to_ticks(end, text)[0].as_py() for end in ends)
     step = _step(column, dtype)
     ticks = pa.array(low + step * evenly(0, (high - low) // step), pa.int64())
-    return text.write(ticks).cast(dtype) if text else ticks.cast(integer_of(dtype)).cast(dtype)
+    return from_ticks(ticks, dtype, text)
 
 
 def _step(column: Column, dtype: pa.DataType) -> int:

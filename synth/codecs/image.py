@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from synth.codecs.captions import CaptionCodec
 from synth.codecs.columns import flat
-from synth.codecs.table import Arrays, Spans, TableCodec
-from synth.conditions import Asked
+from synth.codecs.table import Arrays, Labelled, Spans, TableCodec
 from synth.errors import ConfigError, InputError
 from synth.imaging import CHANNELS, IMAGE, MODES, opened, pillow
 from synth.layout import ImageLayout
@@ -73,7 +72,7 @@ def from_levels(images: NDArray[np.uint8], rows: range) -> pa.Array:
 
 
 @dataclass(frozen=True)
-class ImageCodec:
+class ImageCodec(Labelled):
     """One column of pictures, and a table codec of the columns beside it."""
 
     schema: Schema
@@ -115,10 +114,6 @@ class ImageCodec:
             parts.append(self.caption.encode(table.column(self.caption.column.name)))
         return np.hstack(parts)
 
-    def modelled(self, table: pa.Table) -> pa.Table:
-        """The table whose columns are encoded: the same."""
-        return table
-
     def log_density(self, table: pa.Table, tokens: NDArray[np.int64]) -> NDArray[np.float64]:
         """(N,) zeros: likelihoods are those of pictures given their labels."""
         return np.zeros(table.num_rows)
@@ -143,18 +138,6 @@ class ImageCodec:
         if self.caption is not None and name == self.caption.column.name:
             raise ConfigError(f"column {name!r} holds captions, which are no labels")
         return self.labels.place(name)
-
-    def spans(self, name: str, asked: Asked) -> Spans:
-        """As `TableCodec.spans`."""
-        return self.labels.spans(name, asked)
-
-    def nulls(self, d: int) -> NDArray[np.bool_]:
-        """As `TableCodec.nulls`."""
-        return self.labels.nulls(d)
-
-    def valued(self, d: int) -> NDArray[np.bool_]:
-        """As `TableCodec.valued`."""
-        return self.labels.valued(d)
 
     def empty(self) -> pa.Table:
         """No row, in the source's Arrow schema."""

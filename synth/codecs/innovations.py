@@ -165,6 +165,16 @@ class Track:
         """What a series begins with."""
         return ("level", "scale") if self.filter.centred else ("scale",)
 
+    def named(self, level: Floats, scale: Floats) -> dict[str, Floats]:
+        """A level and a scale by the names that they have among all states, the scale as a logarithm."""
+        known = {"level": level, "scale": np.log(scale)}
+        return {f"{self.name} {what}": known[what] for what in self.states}
+
+    def given(self, states: Mapping[str, Floats]) -> tuple[Floats, Floats]:
+        """Level and scale out of all states."""
+        scale = np.exp(states[f"{self.name} scale"])
+        return states[f"{self.name} level"] if self.filter.centred else np.zeros(len(scale)), scale
+
     def relative(self, values: Mapping[str, Floats]) -> Floats:
         """The column as it is smoothed, given all columns."""
         return _relative(values[self.name], self.log, self.relation, [values[name] for name in self.bases])
@@ -231,7 +241,8 @@ class Innovations:
 
     def encode(self, values: Mapping[str, Floats]) -> tuple[dict[str, Floats], dict[str, Floats]]:
         """Ranks of the innovations (N, L) by column, and by their names the states before each step (N, L)."""
-        ranks, states = {}, {}
+        ranks: dict[str, Floats] = {}
+        states: dict[str, Floats] = {}
         earlier: list[Floats] = []
         for track in self.tracks:
             relative = track.relative(values)
@@ -239,19 +250,14 @@ class Innovations:
             ranks[track.name] = track.ranks.of(found - _sum(track.mix, earlier))
             ranks[track.name][np.isnan(found)] = np.nan
             earlier.append(found)
-            if track.filter.centred:
-                states[f"{track.name} level"] = levels
-            states[f"{track.name} scale"] = np.log(scales)
+            states |= track.named(levels, scales)
         return ranks, states
 
     def ends(self, values: Mapping[str, Floats]) -> dict[str, Floats]:
         """The states (N,) after the last step, by the names that `encode` has."""
-        states = {}
+        states: dict[str, Floats] = {}
         for track in self.tracks:
-            level, scale = track.filter.end(track.relative(values))
-            if track.filter.centred:
-                states[f"{track.name} level"] = level
-            states[f"{track.name} scale"] = np.log(scale)
+            states |= track.named(*track.filter.end(track.relative(values)))
         return states
 
     def after(self, states: Mapping[str, Floats], ranks: Mapping[str, Floats]) -> dict[str, Floats]:
@@ -261,12 +267,8 @@ class Innovations:
         for track in self.tracks:
             moved = track.ranks.values(ranks[track.name]) + _sum(track.mix, earlier)
             earlier.append(moved)
-            scale = np.exp(states[f"{track.name} scale"])
-            level = states[f"{track.name} level"] if track.filter.centred else np.zeros(len(scale))
-            level, scale = track.filter.following(level, scale, scale * moved)
-            if track.filter.centred:
-                found[f"{track.name} level"] = level
-            found[f"{track.name} scale"] = np.log(scale)
+            level, scale = track.given(states)
+            found |= track.named(*track.filter.following(level, scale, scale * moved))
         return found
 
     def decode(self, ranks: Mapping[str, Floats], states: Mapping[str, Floats]) -> dict[str, Floats]:
@@ -276,9 +278,7 @@ class Innovations:
         for track in self.tracks:
             found = track.ranks.values(ranks[track.name]) + _sum(track.mix, earlier)
             earlier.append(found)
-            scale = np.exp(states[f"{track.name} scale"])
-            level = states[f"{track.name} level"] if track.filter.centred else np.zeros(len(scale))
-            values[track.name] = track.absolute(track.filter.values(found, level, scale), values)
+            values[track.name] = track.absolute(track.filter.values(found, *track.given(states)), values)
         for low, high in self.orders:
             values[high] = np.fmax(values[high], np.where(np.isnan(values[high]), np.nan, values[low]))
         return values | {name: values[other] for name, other in self.copies.items()}

@@ -18,13 +18,13 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from synth.codecs import dates
-from synth.codecs.columns import flat
-from synth.codecs.columns.datetime import integer_of
+from synth.codecs.columns import ColumnCodec, flat
+from synth.codecs.columns.datetime import from_ticks
 from synth.codecs.columns.number import from_line
 from synth.codecs.innovations import Floats, Innovations
-from synth.codecs.table import Spans, TableCodec, restore
+from synth.codecs.rules.quantities import NANOSECONDS
+from synth.codecs.table import Labelled, Spans, TableCodec, restore
 from synth.codecs.text import is_text, scalar_array, value_type
-from synth.conditions import Asked
 from synth.errors import InputError
 from synth.layout import Cycle, SeriesLayout
 from synth.nest import times
@@ -35,8 +35,6 @@ Arrays = Mapping[str, NDArray[Any]]
 
 USUAL = 0.9  # share of the gaps that are equal where steps come at nearly regular times
 LONGEST = 4096  # steps of a series
-DAY = 86_400
-PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 MADE = "\x1f"  # begins the names of columns that are not the source's
 STEPS, START, GAP = f"{MADE}steps", f"{MADE}start", f"{MADE}gap"
 CLOCK, WEEKDAY, SEASON = f"{MADE}time of day", f"{MADE}weekday", f"{MADE}time of year"
@@ -94,12 +92,12 @@ class Clock:
 
 
 @dataclass(frozen=True)
-class SeriesCodec:
-    """Of the nested table `schema`. once: what a series has once; each: what a step has; clock: None without times;
+class SeriesCodec(Labelled):
+    """Of the nested table `schema`. labels: what a series has once; each: what a step has; clock: None without times;
     usual: mean and deviation of each state of the innovations."""
 
     schema: Schema
-    once: TableCodec
+    labels: TableCodec
     each: TableCodec
     innovations: Innovations
     clock: Clock | None
@@ -132,8 +130,8 @@ class SeriesCodec:
     @cached_property
     def layout(self) -> SeriesLayout:
         """What a model is told."""
-        told = self.once.layout
-        place = self.once.place(STEPS)
+        told = self.labels.layout
+        place = self.labels.place(STEPS)
         tokens = np.arange(told.columns[place].cardinality)
         cycles = () if self.clock is None else tuple(self._cycle(*each) for each in self.clock.cycles.items())
         most = self._own(STEPS, tokens, np.ones(len(tokens)))
@@ -143,15 +141,15 @@ class SeriesCodec:
         )
 
     def _cycle(self, name: str, advance: float) -> Cycle:
-        place = self.once.place(name)
-        tokens = np.arange(self.once.layout.columns[place].cardinality)
+        place = self.labels.place(name)
+        tokens = np.arange(self.labels.layout.columns[place].cardinality)
         values = self._own(name, tokens, np.full(len(tokens), 0.5))
         assert self.clock is not None  # noqa: S101 - it named the cycle
         return Cycle(place, self.clock.phases(name, values), advance)
 
     def _own(self, name: str, tokens: NDArray[np.int64], places: NDArray[Any]) -> NDArray[Any]:
         """Values of tokens of one of a series' own columns."""
-        codec = self.once.columns[self.once.schema.names.index(name)]
+        codec = self.labels.columns[self.labels.schema.names.index(name)]
         values = codec.decode(tokens, np.arange(len(tokens)), np.random.default_rng(0), places)
         return np.asarray(pc.fill_null(values, 0).to_numpy(zero_copy_only=False))
 
@@ -161,7 +159,7 @@ class SeriesCodec:
         {"states": (N, L, F) float32}, see `seen`, before each step. L is the layout's `longest`."""
         table = restore(table, self.schema)
         own, steps, states = _parts(table, self.schema, self.innovations, self.clock)
-        once, each = self.once.encode(own, places=places), self.each.encode(steps, places=places)
+        once, each = self.labels.encode(own, places=places), self.each.encode(steps, places=places)
         counts = lengths(table)
         there = np.arange(self.layout.longest) < counts[:, None]
         kept = np.arange(counts.sum()) - np.repeat(counts.cumsum() - counts, counts) < self.layout.longest
@@ -179,7 +177,7 @@ class SeriesCodec:
 
     def begin(self, tokens: NDArray[np.int64], places: NDArray[np.float32]) -> dict[str, Floats]:
         """States (B,) of series with these own columns (B, S)."""
-        own = self.once.decode(
+        own = self.labels.decode(
             {"tokens": tokens, "places": places}, rows=range(len(tokens)), rng=np.random.default_rng(0)
         )
         return {name: own.column(MADE + name).to_numpy() for name in self.innovations.states}
@@ -194,14 +192,19 @@ class SeriesCodec:
         self, states: Mapping[str, Floats], tokens: NDArray[np.int64], places: NDArray[np.float32]
     ) -> dict[str, Floats]:
         """States after one more step (B, D)."""
-        ranks, names = {}, self.each.schema.names
-        for track in self.innovations.tracks:
-            d = self.each.place(MADE + track.name)
-            codec = self.each.columns[names.index(MADE + track.name)]
+        ranks = {}
+        for name, (d, codec) in self._tracked.items():
             rows, rng = np.arange(len(tokens)), np.random.default_rng(0)
             found = codec.decode(tokens[:, d], rows, rng, places[:, d])
-            ranks[track.name] = found.to_numpy(zero_copy_only=False)
+            ranks[name] = found.to_numpy(zero_copy_only=False)
         return self.innovations.after(states, ranks)
+
+    @cached_property
+    def _tracked(self) -> dict[str, tuple[int, ColumnCodec]]:
+        """Column of innovations -> its place among a step's, and its codec."""
+        codecs = dict(zip(self.each.schema.names, self.each.columns, strict=True))
+        names = [track.name for track in self.innovations.tracks]
+        return {name: (self.each.place(MADE + name), codecs[MADE + name]) for name in names}
 
     def decode(
         self, arrays: Arrays, *, rows: range, rng: np.random.Generator, spans: Mapping[int, Spans] | None = None
@@ -209,7 +212,7 @@ class SeriesCodec:
         """A nested table from what `encode` gives, and the rows' global numbers; the length is that of the tokens."""
         first, second = rng.spawn(2)
         once = {name: arrays[name] for name in ("tokens", "places") if name in arrays}
-        own = self.once.decode(once, rows=rows, rng=first, spans=spans)
+        own = self.labels.decode(once, rows=rows, rng=first, spans=spans)
         longest = arrays["steps"].shape[1]
         counts = np.clip(own.column(STEPS).to_numpy(), 1, max(longest, 1)).astype(np.int64)
         there = np.arange(longest) < counts[:, None]
@@ -302,29 +305,9 @@ class SeriesCodec:
             return None
         return dates.of(pa.array([str(column.minimum), str(column.maximum)]), column.format)
 
-    def modelled(self, table: pa.Table) -> pa.Table:
-        """The table whose columns are encoded: the same."""
-        return table
-
     def log_density(self, table: pa.Table, tokens: NDArray[np.int64]) -> NDArray[np.float64]:
         """(N,) zeros: the likelihood of series is that of their tokens."""
         return np.zeros(table.num_rows)
-
-    def place(self, name: str) -> int:
-        """As `TableCodec.place`, of what a series has once."""
-        return self.once.place(name)
-
-    def spans(self, name: str, asked: Asked) -> Spans:
-        """As `TableCodec.spans`."""
-        return self.once.spans(name, asked)
-
-    def nulls(self, d: int) -> NDArray[np.bool_]:
-        """As `TableCodec.nulls`."""
-        return self.once.nulls(d)
-
-    def valued(self, d: int) -> NDArray[np.bool_]:
-        """As `TableCodec.valued`."""
-        return self.once.valued(d)
 
     def empty(self) -> pa.Table:
         """No series, in the source's nested Arrow schema."""
@@ -340,7 +323,7 @@ class SeriesCodec:
             "usual": dict(self.usual),
             **{
                 name: {"schema": codec.schema.model_dump_json(), "columns": codec.state()}
-                for name, codec in (("once", self.once), ("each", self.each))
+                for name, codec in (("once", self.labels), ("each", self.each))
             },
         }
 
@@ -382,10 +365,10 @@ def _clock(table: pa.Table, name: str) -> Clock:
     if pa.types.is_date32(inner):
         day = 1
     elif pa.types.is_timestamp(inner) or pa.types.is_date64(inner):
-        day = DAY * PER_SECOND[inner.unit if pa.types.is_timestamp(inner) else "ms"]
+        day = NANOSECONDS["day"] // NANOSECONDS[inner.unit if pa.types.is_timestamp(inner) else "ms"]
     elif is_text(inner):
         text = dates.find(flat(pc.list_flatten(table.column(name).combine_chunks())))
-        day = DAY * PER_SECOND[text.unit] if text is not None else 0
+        day = NANOSECONDS["day"] // NANOSECONDS[text.unit] if text is not None else 0
     inside = np.ones(max(len(ticks) - 1, 0), dtype=bool)
     inside[counts.cumsum()[:-1] - 1] = False
     gaps = np.diff(ticks)[inside]
@@ -459,9 +442,6 @@ def _spread(flat_values: pa.Array | pa.ChunkedArray, there: NDArray[np.bool_]) -
 
 def _moments(ticks: NDArray[Any], dtype: pa.DataType, text: dates.TextDates | None) -> pa.Array:
     """Numbers as the times that they stand for."""
-    array = pa.array(ticks)
-    if text is not None:
-        return text.write(array.cast(pa.int64())).cast(dtype)
-    if pa.types.is_temporal(dtype):
-        return array.cast(pa.int64()).cast(integer_of(dtype)).cast(dtype)
-    return array.cast(dtype, safe=False)
+    if text is None and not pa.types.is_temporal(dtype):
+        return pa.array(ticks).cast(dtype, safe=False)
+    return from_ticks(pa.array(ticks).cast(pa.int64()), dtype, text)

@@ -185,6 +185,32 @@ class TableCodec:
         return [(i, found) for i in self.order if (found := self._layouts[i]) is not None]
 
 
+class Labelled:
+    """A codec whose conditions are on the columns of another one's table, which stand beside what it encodes itself."""
+
+    labels: TableCodec
+
+    def modelled(self, table: pa.Table) -> pa.Table:
+        """The table whose columns are encoded: the same."""
+        return table
+
+    def place(self, name: str) -> int:
+        """As `TableCodec.place`."""
+        return self.labels.place(name)
+
+    def spans(self, name: str, asked: Asked) -> Spans:
+        """As `TableCodec.spans`."""
+        return self.labels.spans(name, asked)
+
+    def nulls(self, d: int) -> NDArray[np.bool_]:
+        """As `TableCodec.nulls`."""
+        return self.labels.nulls(d)
+
+    def valued(self, d: int) -> NDArray[np.bool_]:
+        """As `TableCodec.valued`."""
+        return self.labels.valued(d)
+
+
 def inside(spans: Spans, tokens: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.float64]:
     """(N,) places drawn uniformly in the span of each token."""
     low, high = spans[tokens, 0], spans[tokens, 1]

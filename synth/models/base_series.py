@@ -74,6 +74,17 @@ class SeriesModel(GenerativeModel):
         return tokens, places
 
 
+class StepConfig(SeriesConfig):
+    """What the families that make all steps at once have in common."""
+
+    epochs: int = Field(150, ge=1)
+    min_steps: int = Field(1500, ge=0)
+    batch_size: int = Field(64, ge=1)
+    weight_decay: float = Field(0.05, ge=0)
+    patience: int = Field(15, ge=1)
+    dropout: float = Field(0.1, ge=0, lt=1)
+
+
 class StepModel(SeriesModel):
     """Base of the families that make all steps at once, as standard normal scores of their ranks, given what a series
     has once."""

@@ -14,7 +14,7 @@ from pydantic import Field
 from torch import Tensor
 
 from synth.layout import SeriesLayout
-from synth.models.base_series import SeriesConfig, StepModel, masked_mean
+from synth.models.base_series import StepConfig, StepModel, masked_mean
 from synth.nets.dense import Linear
 from synth.nets.draws import even, randn
 from synth.nets.samplers import SAMPLERS, Process, times
@@ -23,7 +23,7 @@ from synth.nets.steps import StepNetwork
 WAVES = 32  # sine and cosine pairs of the time
 
 
-class Config(SeriesConfig):
+class Config(StepConfig):
     """Hyper-parameters of diffusion over series.
 
     sampler: see `synth.nets.samplers`; steps: of it, each one evaluation of the network (two of `heun`)
@@ -31,11 +31,8 @@ class Config(SeriesConfig):
 
     epochs: int = Field(200, ge=1)
     min_steps: int = Field(2000, ge=0)
-    batch_size: int = Field(64, ge=1)
-    weight_decay: float = Field(0.05, ge=0)
     patience: int = Field(20, ge=1)
     layers: int = Field(3, ge=1)
-    dropout: float = Field(0.1, ge=0, lt=1)
     sampler: Literal["ddpm", "ddim", "heun", "dpm_solver"] = "heun"
     steps: int = Field(16, ge=1)
 

@@ -13,26 +13,20 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from synth.layout import SeriesLayout
-from synth.models.base_series import SeriesConfig, StepModel
+from synth.models.base_series import StepConfig, StepModel
 from synth.nets.draws import randn
 from synth.nets.steps import StepNetwork
 
 STRETCH = 1.5  # of a coupling at most, as a logarithm
 
 
-class Config(SeriesConfig):
+class Config(StepConfig):
     """Hyper-parameters of the flow over series.
 
     couplings: one after the other, each with a network of `layers`
     """
 
-    epochs: int = Field(150, ge=1)
-    min_steps: int = Field(1500, ge=0)
-    batch_size: int = Field(64, ge=1)
-    weight_decay: float = Field(0.05, ge=0)
-    patience: int = Field(15, ge=1)
     layers: int = Field(1, ge=1)
-    dropout: float = Field(0.1, ge=0, lt=1)
     couplings: int = Field(4, ge=1)
 
 

@@ -13,7 +13,7 @@ from pydantic import Field
 from torch import Tensor
 
 from synth.layout import SeriesLayout
-from synth.models.base_series import SeriesConfig, StepModel
+from synth.models.base_series import StepConfig, StepModel
 from synth.nets.dense import Linear
 from synth.nets.draws import posterior, randn
 from synth.nets.steps import StepNetwork
@@ -21,18 +21,12 @@ from synth.nets.steps import StepNetwork
 LEAST_SCALE, MOST_SCALE = -4.0, 1.0  # logarithms
 
 
-class Config(SeriesConfig):
+class Config(StepConfig):
     """Hyper-parameters of the autoencoder of series.
 
     latents: length of the code; divergence: weight of its divergence from the prior
     """
 
-    epochs: int = Field(150, ge=1)
-    min_steps: int = Field(1500, ge=0)
-    batch_size: int = Field(64, ge=1)
-    weight_decay: float = Field(0.05, ge=0)
-    patience: int = Field(15, ge=1)
-    dropout: float = Field(0.1, ge=0, lt=1)
     latents: int = Field(16, ge=1)
     divergence: float = Field(1.0, ge=0)
 

@@ -56,10 +56,7 @@ class Codec(ColumnCodec):
         self, tokens: Tokens | None, rows: Tokens, rng: np.random.Generator, places: Floats | None = None
     ) -> pa.Array:
         """Dates inside the training range, at its step."""
-        ticks = self.inner.decode(tokens, rows, rng, places)
-        if self.text is not None:
-            return self.text.write(ticks).cast(self.dtype)
-        return ticks.cast(integer_of(self.dtype)).cast(self.dtype)
+        return from_ticks(self.inner.decode(tokens, rows, rng, places), self.dtype, self.text)
 
     def spans(self, name: str, asked: Asked) -> Floats:
         """As for a number, of moments as ISO text or Python's own, dates that are text in the column's format."""
@@ -114,6 +111,11 @@ def whole(column: Column) -> Column:
 def to_ticks(array: pa.Array, text: TextDates | None) -> pa.Array:
     """The int64 behind dates: units since the epoch, null where a text is no such date."""
     return text.read(array) if text is not None else array.cast(integer_of(array.type)).cast(pa.int64())
+
+
+def from_ticks(ticks: pa.Array, dtype: pa.DataType, text: TextDates | None) -> pa.Array:
+    """What `to_ticks` read, as dates of a type."""
+    return text.write(ticks).cast(dtype) if text is not None else ticks.cast(integer_of(dtype)).cast(dtype)
 
 
 def integer_of(dtype: pa.DataType) -> pa.DataType:
