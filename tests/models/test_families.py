@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from synth import models
 from synth.errors import ConfigError
-from synth.models.base import GenerativeModel, TrainingConfig
+from synth.models.base import GenerativeModel
 from synth.training import train
 from tests.models.toys import distance, toy, toy_layout
 
@@ -120,7 +120,7 @@ def test_an_unknown_key_and_a_wrong_value_are_refused_by_name(name):
 
 def test_every_hyper_parameter_is_described(name):
     config = models.family(name).Config
-    described = (config.__doc__ or "") + (TrainingConfig.__doc__ or "")
+    described = "".join(part.__doc__ or "" for part in config.__mro__)
     assert [key for key in config.model_fields if f"    {key}: " not in described] == []
     assert models.family(name).__doc__
 
