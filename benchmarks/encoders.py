@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import ast
-import importlib.util
 import warnings
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,6 +17,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from benchmarks.documentation import LABEL, documentation
 from synth import Synthesizer
 from synth.codecs.corpus import GAP
 from synth.console import stage
@@ -29,9 +28,6 @@ from synth.text_tools import embed, infill
 from synth.texts import TEXT, cut
 
 UNSEEN, PASSAGE, HIDDEN, ORDER = 0.1, 500, 0.15, 5
-PACKAGES = ("numpy", "pandas", "scipy", "sklearn", "networkx", "sympy", "sqlalchemy", "torch")
-SENTENCES = 2000  # of each package
-SHORT, LONG = 40, 400  # characters
 LABELS, DRAWS, TEST = (5, 10, 50), 5, 2000
 
 
@@ -91,7 +87,8 @@ def _right(real: list[str], made: list[str], masks: list[np.ndarray]) -> float:
 
 def labels(minutes: float, threads: int, seed: int) -> dict[str, Any]:
     """Accuracy of logistic regressions of few labels a class on unseen sentences, mean and deviation over draws."""
-    texts, owners = sentences(seed)
+    table = documentation(seed=seed)
+    texts, owners = table.column(TEXT).to_pylist(), np.array(table.column(LABEL).to_pylist())
     model = Synthesizer(
         "bert", seed=seed, max_minutes=minutes, threads=threads, width=192, layers=3, page=128, epochs=1000
     )
@@ -121,37 +118,6 @@ def labels(minutes: float, threads: int, seed: int) -> dict[str, Any]:
             name: [round(float(np.mean(v)), 4), round(float(np.std(v, ddof=1)), 4)] for name, v in rows.items()
         }
     return found
-
-
-def sentences(seed: int) -> tuple[list[str], np.ndarray]:
-    """Paragraphs of the documentation inside installed packages, and whose each is; no code of theirs is run."""
-    texts: list[str] = []
-    owners: list[str] = []
-    for package in PACKAGES:
-        spec = importlib.util.find_spec(package)
-        if spec is None or not spec.submodule_search_locations:
-            continue
-        parts = set()
-        for file in sorted(Path(spec.submodule_search_locations[0]).rglob("*.py")):
-            if "test" not in str(file).lower():
-                parts |= set(_paragraphs(file, package))
-        chosen = np.random.default_rng(seed).permutation(sorted(parts))[:SENTENCES]
-        texts += chosen.tolist()
-        owners += [package] * len(chosen)
-    return texts, np.array(owners)
-
-
-def _paragraphs(file: Path, package: str) -> list[str]:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            tree = ast.parse(file.read_text(encoding="utf-8"))
-    except (SyntaxError, ValueError, UnicodeDecodeError):
-        return []
-    kinds = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-    found = [ast.get_docstring(node) or "" for node in ast.walk(tree) if isinstance(node, kinds)]
-    blocks = [" ".join(block.split()) for text in found for block in text.split("\n\n")]
-    return [b for b in blocks if SHORT <= len(b) <= LONG and ">>>" not in b and package not in b.lower()]
 
 
 def markdown(found: dict[str, Any]) -> str:

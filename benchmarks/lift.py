@@ -17,12 +17,11 @@ import typer
 from benchmarks.cells import settings
 from benchmarks.picture import LINES, Curve, curves, page
 from synth.console import stage
-from synth.detection import detect
 from synth.errors import InputError
 from synth.evaluation.gains import TITLES, WORDS
 from synth.evaluation.lift import PRECISION, lift
 from synth.evaluation.tables import Tables
-from synth.frames import from_pandas, to_pandas
+from synth.frames import to_pandas
 from synth.sources import read_table
 from synth.splits import split
 from synth.storage import write_json, write_text
@@ -51,13 +50,16 @@ def main(
     train, unseen = parts(data, test, target, seed)
     family, config = settings(model)
 
-    def generate(frame: pd.DataFrame, state: int) -> pd.DataFrame:
+    def fitted(frame: pd.DataFrame, state: int) -> Synthesizer:
         synthesizer = Synthesizer(family, seed=state, device="cpu", **config)
-        synthesizer.fit(frame.reset_index(drop=True), target=target)
-        return synthesizer.sample(synthetic)
+        return synthesizer.fit(frame.reset_index(drop=True), target=target)
+
+    def generate(frame: pd.DataFrame, state: int) -> pd.DataFrame:
+        return fitted(frame, state).sample(synthetic)
 
     log.info("fitting %s on %d rows", model, len(train))
-    tables = Tables(train, unseen, unseen, generate(train, seed), detect(from_pandas(train), target=target))
+    whole = fitted(train, seed)
+    tables = Tables(train, unseen, unseen, whole.sample(synthetic), whole.schema_)
     asked: dict[str, Any] = {"rows": rows, "seeds": seeds, "seed": seed, "precision": precision}
     found = {"same": lift(tables, **asked, generate=generate), "all": lift(tables, **asked)}
     for result in found.values():

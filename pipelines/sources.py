@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import logging
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import zipfile
+from collections.abc import Callable
+from functools import partial
+from html import unescape
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urljoin
 
 import fsspec
 import typer
@@ -18,8 +26,8 @@ import typer
 from synth.config import Source, load_params
 from synth.console import stage
 from synth.errors import InputError
-from synth.sources import read_table, shown
-from synth.storage import remove, replacing, sha256, write_parquet
+from synth.sources import read_table, read_whole, shown
+from synth.storage import remove, replacing, write_parquet
 
 log = logging.getLogger(__name__)
 DATA = Path("data")
@@ -65,7 +73,9 @@ def main(
 def fetch(source: Source, folder: Path) -> None:
     """Bring a source's files into `folder`."""
     if source.wheel is not None:
-        _fetch_wheel(source, folder)
+        _unpack(source, source.wheel, _wheel(source.wheel), folder)
+    elif source.sdist is not None:
+        _unpack(source, source.sdist, _sdist(source.sdist), folder)
     elif source.sql is not None:
         write_parquet(folder / f"{source.table}.parquet", read_table(source.sql, table=source.table))
     else:
@@ -74,19 +84,19 @@ def fetch(source: Source, folder: Path) -> None:
             shutil.copytree(location, folder, dirs_exist_ok=True)
             return
         try:
-            with fsspec.open(location, "rb") as remote, (folder / Path(shown(location)).name).open("wb") as local:
-                shutil.copyfileobj(remote, local)
+            system, path = fsspec.core.url_to_fs(location)
+            system.get_file(path, str(folder / Path(shown(location)).name))
         except FileNotFoundError:
             raise InputError(f"{shown(location)}: no such file") from None
         except (OSError, ValueError, ImportError) as error:
             raise InputError(f"{shown(location)}: cannot be fetched ({type(error).__name__})") from None
 
 
-def _fetch_wheel(source: Source, folder: Path) -> None:
+def _wheel(requirement: str) -> bytes:
     with tempfile.TemporaryDirectory() as download:
         pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
         done = subprocess.run(
-            [*pip, "--disable-pip-version-check", "--dest", download, str(source.wheel)],
+            [*pip, "--disable-pip-version-check", "--dest", download, requirement],
             capture_output=True,
             text=True,
             check=False,
@@ -94,15 +104,62 @@ def _fetch_wheel(source: Source, folder: Path) -> None:
         wheels = list(Path(download).glob("*.whl"))
         if done.returncode or not wheels:
             last = (done.stderr.strip().splitlines() or ["pip said nothing"])[-1]
-            raise InputError(f"{source.wheel}: pip cannot download it ({last})")
-        if sha256(wheels[0]) != source.sha256:
-            raise InputError(f"{source.wheel}: sha256 is {sha256(wheels[0])}, expected {source.sha256}")
-        with zipfile.ZipFile(wheels[0]) as archive:
-            for file in source.files:
-                member = next((name for name in archive.namelist() if name.endswith("/" + file)), None)
-                if member is None:
-                    raise InputError(f"{source.wheel}: holds no file {file!r}")
-                (folder / Path(file).name).write_bytes(archive.read(member))
+            raise InputError(f"{requirement}: pip cannot download it ({last})")
+        return wheels[0].read_bytes()
+
+
+def _sdist(requirement: str) -> bytes:
+    """A source distribution, from the index that pip uses; pip itself would run its `setup.py` to look at it."""
+    name, _, version = requirement.partition("==")
+    index = _index()
+    project = f"{index}/{re.sub(r'[-_.]+', '-', name).lower()}/"
+    file = f"{name}-{version}.tar.gz"
+    try:
+        links = read_whole(project + ("index.html" if index.startswith("file:") else "")).decode()
+        link = re.search(rf'href="([^"#]+)[^>]*>\s*{re.escape(file)}\s*<', links)
+        if link is None:
+            raise InputError(f"{requirement}: the package index has no {file}")
+        return read_whole(urljoin(project, unescape(link[1])))
+    except (OSError, ValueError, ImportError) as error:
+        raise InputError(f"{requirement}: cannot be fetched ({type(error).__name__})") from None
+
+
+def _index() -> str:
+    """The package index that pip is set to, else its own; pip's help says which."""
+    pip = [sys.executable, "-m", "pip", "download", "--help"]
+    wide = {**os.environ, "COLUMNS": "10000"}
+    said = " ".join(subprocess.run(pip, capture_output=True, text=True, check=False, env=wide).stdout.split())
+    found = re.search(r"--index-url <url>.*?\(default ([^ )]+)\)", said)
+    if found is None:
+        raise InputError("pip names no package index")
+    return found[1].rstrip("/")
+
+
+def _unpack(source: Source, requirement: str, package: bytes, folder: Path) -> None:
+    digest = hashlib.sha256(package).hexdigest()
+    if digest != source.sha256:
+        raise InputError(f"{requirement}: sha256 is {digest}, expected {source.sha256}")
+    read = _zipped(package) if source.wheel else _tarred(package)
+    for file in source.files:
+        content = next((content() for name, content in read if name.endswith("/" + file)), None)
+        if content is None:
+            raise InputError(f"{requirement}: holds no file {file!r}")
+        (folder / Path(file).name).write_bytes(content)
+
+
+def _zipped(package: bytes) -> list[tuple[str, Callable[[], bytes]]]:
+    archive = zipfile.ZipFile(io.BytesIO(package))
+    return [(name, partial(archive.read, name)) for name in archive.namelist()]
+
+
+def _tarred(package: bytes) -> list[tuple[str, Callable[[], bytes]]]:
+    archive = tarfile.open(fileobj=io.BytesIO(package))  # noqa: SIM115 - in memory
+    return [(member.name, partial(_member, archive, member)) for member in archive.getmembers() if member.isfile()]
+
+
+def _member(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    content = archive.extractfile(member)
+    return b"" if content is None else content.read()
 
 
 def _dvc(*arguments: str, fatal: bool = False) -> bool:

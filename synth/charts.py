@@ -20,6 +20,8 @@ COLOURS = {
     "oversampling": "@series3",
     "smote": "@series4",
     "jitter": "@series1",
+    "eda": "@series4",
+    "ngrams": "@series5",
 }
 
 LEGEND = {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"}

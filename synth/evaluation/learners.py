@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,7 @@ class Features:
     scale: Floats  # (numbers + flags,)
     sizes: tuple[int, ...]  # vocabulary of each of `categories`
     null: int | None  # the place in the target's vocabulary that stands for null
+    most: ClassVar[int] = 20_000  # synthetic rows that join the real ones, and real rows that are scored
 
     @classmethod
     def fit(cls, views: Views) -> Features:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from synth.errors import InputError
 from synth.evaluation.encoding import Floats, View
-from synth.evaluation.gains import BASELINES, TITLES, Gains, Key, Rare, conclusion
+from synth.evaluation.gains import TITLES, Gains, Key, Rare, conclusion
 from synth.evaluation.learners import (
     Features,
     Task,
@@ -32,12 +32,11 @@ from synth.evaluation.learners import (
 )
 from synth.evaluation.rebalance import jitter, oversample, smote, tuned_guess
 from synth.evaluation.tables import Tables
+from synth.evaluation.text_lift import TextFeatures, continued, edited, features_of, text_learners
 from synth.evaluation.zoo import Learner, learners
 
 log = logging.getLogger(__name__)
 
-SYNTHETIC_ROWS = 20_000  # synthetic rows that join the real ones
-TEST_ROWS = 20_000  # real rows that are scored
 PRECISION = 0.8  # at which the recall of the rarer of two classes is read
 
 Scores = dict[str, float]
@@ -46,9 +45,9 @@ Generate = Callable[[pd.DataFrame, int], pd.DataFrame]
 
 @dataclass(frozen=True)
 class Part:
-    """Inputs (n, F) without NaN and outputs (n,)."""
+    """Inputs (n, F) without NaN, or (n,) texts, and outputs (n,)."""
 
-    inputs: Floats
+    inputs: Any
     outputs: Floats
 
 
@@ -93,7 +92,7 @@ def lift(
         raise InputError(f"precision: expected a share above 0 and up to 1, found {precision}")
     if reason := _unscored(data):
         return {"undefined": reason, "found": False, "conclusion": f"No lift was measured: {reason}."}
-    known = np.flatnonzero(Features.fit(data.views).known(data.views.train))
+    known = np.flatnonzero(features_of(data.views).known(data.views.train))
     counts = sorted({min(count, len(known)) for count in rows})
     rounds = [
         Round(count, known[np.random.default_rng(child).permutation(len(known))[:count]], child)
@@ -109,21 +108,21 @@ def lift(
             scores[(a_round.count, *key)].append(value)
         if number % seeds == seeds - 1:
             log.info("lift: %d real rows scored", a_round.count)
-    gains = Gains(parts.features.task, counts, list(learners(parts.features)), scores, rare, generate is not None)
+    gains = Gains(parts.features.task, counts, list(_learners(parts.features)), scores, rare, generate is not None)
     return {
         **_result(gains, len(known)),
         "target": data.schema.target,
         "seeds": seeds,
         "seed": seed,
-        "synthetic_rows": min(min(len(part.outputs) for part in parts.made), SYNTHETIC_ROWS),
+        "synthetic_rows": min(min(len(part.outputs) for part in parts.made), parts.features.most),
         "train_rows": len(known),
-        "test_rows": min(len(parts.test.outputs), TEST_ROWS),
+        "test_rows": min(len(parts.test.outputs), parts.features.most),
     }
 
 
 def _result(gains: Gains, train_rows: int) -> dict[str, Any]:
     figures, helped, metrics = gains.figures(), gains.helped(), gains.metrics
-    strategies = {name for metric in metrics for name in BASELINES[metric]}
+    strategies = {name for metric in metrics for name in gains.baselines(metric)}
     return {
         "task": gains.task,
         "metrics": list(metrics),
@@ -151,7 +150,7 @@ def _unscored(data: Tables) -> str | None:
     views = data.views
     if reason := unlearnable(views, data.schema.target):
         return reason
-    features = Features.fit(views)
+    features = features_of(views)
     real, made, test = (features.pairs(view)[1] for view in (views.train, views.synthetic, views.test))
     if len(np.unique(test)) < 2 or len(np.unique(real)) < 2:
         return "the target has one single value among the training or the test rows"
@@ -162,7 +161,7 @@ def _unscored(data: Tables) -> str | None:
 class Parts:
     """Everything as arrays. made: one part for all rounds, or one for each."""
 
-    features: Features
+    features: Features | TextFeatures
     train: View
     made: Sequence[Part]
     test: Part
@@ -172,7 +171,7 @@ class Parts:
         """Encoded over one vocabulary, with the synthetic rows of each round where there are such."""
         tables = data if made is None else replace(data, synthetic=pd.concat(made, ignore_index=True))
         views = tables.views
-        features = Features.fit(views)
+        features = features_of(views)
         sizes = [len(views.synthetic)] if made is None else [len(frame) for frame in made]
         cuts = np.split(np.arange(sum(sizes)), np.cumsum(sizes)[:-1])
         return cls(
@@ -201,17 +200,21 @@ def _round_of(
     """((learner, strategy, metric), score) of every learner and strategy on the rows of a round."""
     features, rng = parts.features, np.random.default_rng(a_round.seed.spawn(1)[0])
     base = Part(*features.pairs(parts.train.take(a_round.rows)))
-    added = _draw(parts.made[number % len(parts.made)], SYNTHETIC_ROWS, rng)
-    asked = _draw(parts.test, TEST_ROWS, np.random.default_rng(0))  # the same test rows for every seed
-    both = Part(np.vstack([base.inputs, added.inputs]), np.concatenate([base.outputs, added.outputs]))
+    added = _draw(parts.made[number % len(parts.made)], features.most, rng)
+    asked = _draw(parts.test, features.most, np.random.default_rng(0))  # the same test rows for every seed
+    both = Part(np.concatenate([base.inputs, added.inputs]), np.concatenate([base.outputs, added.outputs]))
     scorer = Scorer(features.task, asked, a_round.state, rare)
     sets: dict[str, Part] = {"nothing": base, "synthetic": both}
     if features.task == "classification":
         sets["oversampling"] = Part(*oversample(base.inputs, base.outputs, rng))
+    if isinstance(features, TextFeatures):
+        sets["eda"] = Part(*edited(base.inputs, base.outputs, features.most, rng))
+        sets["ngrams"] = Part(*continued(base.inputs, base.outputs, features.most, rng))
+    elif features.task == "classification":
         sets["smote"] = Part(*smote(base.inputs, base.outputs, features.nominal, a_round.state))
     else:
         sets["jitter"] = Part(*jitter(base.inputs, base.outputs, len(features.numbers), rng))
-    for name, learner in learners(features).items():
+    for name, learner in _learners(features).items():
         for strategy, part in sets.items():
             for metric, value in scorer.score(learner, part).items():
                 yield (name, strategy, metric), value
@@ -220,6 +223,10 @@ def _round_of(
                 yield (name, "class_weights", metric), value
             for metric, value in scorer.tuned(learner, base).items():
                 yield (name, "threshold", metric), value
+
+
+def _learners(features: Features | TextFeatures) -> dict[str, Learner]:
+    return text_learners() if isinstance(features, TextFeatures) else learners(features)
 
 
 def _draw(part: Part, count: int, rng: np.random.Generator) -> Part:

