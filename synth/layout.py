@@ -77,11 +77,13 @@ class TextLayout(TableLayout):
     frequency: (V,) float32, share of each token among the training texts, TEXT_END included; 0 of one that never came
     page: tokens of a training row, and how far back the next token is told from
     longest: tokens of a text at most, without the end
+    own: of the tokens, the first ones, that are in no vocabulary: ends, gaps, what stands for personal data
     """
 
     frequency: NDArray[np.float32] = field(default_factory=lambda: np.ones(1, np.float32))
     page: int = 1
     longest: int = 0
+    own: int = 4
 
     @property
     def vocabulary(self) -> int:
@@ -124,6 +126,7 @@ class SeriesLayout(TableLayout):
     length: place of the column that says how many steps there are; lengths: (K,) int64, at most, by its tokens
     cycles: of the calendar, where steps are nearly regular
     observer: of states while drawing; states: their number F
+    overlap: windows before and after a window that have steps in common with it
     """
 
     steps: TableLayout = field(default_factory=lambda: TableLayout(()))
@@ -132,6 +135,7 @@ class SeriesLayout(TableLayout):
     cycles: tuple[Cycle, ...] = ()
     observer: Observer | None = None
     states: int = 0
+    overlap: int = 0
 
     @property
     def longest(self) -> int:

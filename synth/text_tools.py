@@ -43,6 +43,7 @@ def infill(synthesizer: Synthesizer, data: pd.DataFrame | pa.Table, *, seed: int
         except NotImplementedError:
             raise ConfigError(f"infill: the family {synthesizer.model!r} fills no gaps") from None
         gaps, row = batch["text"].cpu().numpy() == TEXT_GAP, batch["row"].cpu().numpy()
+        gaps[:, 0] = False  # it stands at the end of the page before
         texts = rows.column(name).to_pylist()
         for i in [i for i, text in enumerate(texts) if text is not None and GAP in text]:
             mine = row == i

@@ -61,25 +61,29 @@ class TextCodec(Labelled):
         *,
         tokens: Tokens = "pieces",
         vocabulary_size: int = 4096,
+        tokenizer: str | None = None,
         page: int = 256,
         longest: int = 2048,
     ) -> TextCodec:
         """Learn the vocabulary of the training texts, and fit the codec of the columns beside them.
 
         tokens, vocabulary_size: characters, or so many pieces of words at most
+        tokenizer: the file of one that is known already, in their place
         page: tokens of a training row; longest: tokens of a drawn text at most
         """
         column = _text(schema)
         texts = pc.drop_null(flat(table.column(column.name))).to_pylist()
         mentions = Mentions.fit(texts, seed)
         plain = [part for text in texts for part in mentions.parts(text) if isinstance(part, str)]
-        if tokens == "characters":
-            tokenizer = vocabulary.characters(plain, column.least)
+        if tokenizer is not None:
+            words = vocabulary.of_file(tokenizer)
+        elif tokens == "characters":
+            words = vocabulary.characters(plain, column.least)
         else:
-            tokenizer = vocabulary.pieces(plain, vocabulary_size, column.least)
-        counts = np.zeros(FIRST + tokenizer.get_vocab_size())
+            words = vocabulary.pieces(plain, vocabulary_size, column.least)
+        counts = np.zeros(FIRST + words.get_vocab_size())
         most = 0
-        for ids in _encoded(tokenizer, mentions, texts):
+        for ids in _encoded(words, mentions, texts):
             counts += np.bincount(ids, minlength=len(counts))
             most = max(most, len(ids))
         counts[TEXT_END] = table.num_rows
@@ -87,14 +91,14 @@ class TextCodec(Labelled):
         damaged = any(vocabulary.DAMAGED in text for text in texts)
         labels = TableCodec.fit(table, beside(schema), seed)
         shares = tuple((counts / counts.sum()).tolist())
-        return cls(schema, column, labels, tokenizer, mentions, shares, page, min(most, longest), damaged)
+        return cls(schema, column, labels, words, mentions, shares, page, min(most, longest), damaged)
 
     @property
     def layout(self) -> TextLayout:
         """What a model is told."""
         told = self.labels.layout
         shares = np.array(self.shares, dtype=np.float32)
-        return TextLayout(told.columns, told.target, frequency=shares, page=self.page, longest=self.longest)
+        return TextLayout(told.columns, told.target, frequency=shares, page=self.page, longest=self.longest, own=FIRST)
 
     def pages(self, table: pa.Table) -> dict[str, NDArray[Any]]:
         """Texts one after the other, cut into rows for training: {"text": (P, L + 1), "tokens": (P, L, D)} int64.
@@ -185,10 +189,10 @@ class TextCodec(Labelled):
 
     def filled(self, text: str, tokens: Codes, row: int) -> str:
         """A text with what the tokens (G,) stand for in its gaps, one after the other."""
-        pieces = text.split(GAP)
+        pieces, spaced = text.split(GAP), vocabulary.spaced(self.tokenizer)
         passages = self._texts(tokens[:, None], range(row, row + len(tokens))).to_pylist()
         found = [
-            part.removeprefix(" ") if piece.endswith(" ") else part
+            part.removeprefix(" ") if spaced and piece.endswith(" ") else part
             for piece, part in zip(pieces, passages, strict=False)
         ]
         return "".join(chain.from_iterable(zip_longest(pieces, found, fillvalue="")))

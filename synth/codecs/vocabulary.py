@@ -55,6 +55,22 @@ def characters(texts: Iterable[str], least: int) -> Any:
     return tokenizer
 
 
+def of_file(path: str) -> Any:
+    """The tokenizer of a language model, of a file as the library `tokenizers` writes; ConfigError for any other.
+
+    None of its tokens has a meaning that a text could use, and it neither cuts nor pads.
+    """
+    library = _library()
+    try:
+        tokenizer = library.Tokenizer.from_file(path)
+    except Exception as error:  # noqa: BLE001 - the library raises nothing narrower
+        raise ConfigError(f"{path}: no tokenizer ({error})") from None
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    tokenizer.encode_special_tokens = True
+    return tokenizer
+
+
 def spaced(tokenizer: Any) -> bool:
     """Whether the space before a word belongs to the word's token."""
     return tokenizer.token_to_id(SPACE) is not None
@@ -62,7 +78,9 @@ def spaced(tokenizer: Any) -> bool:
 
 def of_state(state: str) -> Any:
     """The tokenizer of the text that its `to_str` gave."""
-    return _library().Tokenizer.from_str(state)
+    tokenizer = _library().Tokenizer.from_str(state)
+    tokenizer.encode_special_tokens = True
+    return tokenizer
 
 
 def _library() -> Any:

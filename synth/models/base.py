@@ -120,6 +120,11 @@ class GenerativeModel(Grown, ABC):
         """Why rows of the source stand in the model file and may come out, where that is so; None where they do not."""
         return None
 
+    @property
+    def overlap(self) -> int:
+        """Rows before and after a row that have something in common with it."""
+        return 0
+
     def observe(self, batches: Iterable[Batch], generator: torch.Generator) -> None:
         """See all training rows once, those kept for validation included, before the first step.
 
@@ -307,10 +312,8 @@ class ImageModel(GenerativeModel):
 class TextConfig(TrainingConfig):
     """What all families of texts have in common.
 
-    tokens: characters, or pieces of words (byte-pair encoding); vocabulary: pieces at most
     page: tokens of a training row, and how far a token is told from
     longest: tokens of a drawn text at most
-    width, layers, dropout: of the network
     precision: type in which it computes, see `synth.nets.precision`; auto for the one that the device is fast in
     """
 
@@ -319,20 +322,35 @@ class TextConfig(TrainingConfig):
     learning_rate: float = Field(2e-3, gt=0)
     weight_decay: float = Field(0.1, ge=0)
     gradient_clip: float = Field(1.0, gt=0)
-    tokens: Literal["characters", "pieces"] = "pieces"
-    vocabulary: int = Field(4096, ge=256)
     page: int = Field(256, ge=8)
     longest: int = Field(2048, ge=1)
-    width: int = Field(192, ge=32, multiple_of=32)
-    layers: int = Field(4, ge=1)
-    dropout: float = Field(0.1, ge=0, lt=1)
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
 
     @property
     def codec(self) -> dict[str, Any]:
         """How texts become tokens."""
-        shape = {"page": self.page, "longest": self.longest}
-        return {"tokens": self.tokens, "vocabulary_size": self.vocabulary, **shape}
+        return {"page": self.page, "longest": self.longest}
+
+
+class NewTextConfig(TextConfig):
+    """What the families of texts have in common that begin without knowing any.
+
+    tokens: characters, or pieces of words (byte-pair encoding); vocabulary: pieces at most
+    width, layers, dropout: of the network
+    compile: have torch compile its layers, which pays in long trainings only and may give other last bits
+    """
+
+    tokens: Literal["characters", "pieces"] = "pieces"
+    vocabulary: int = Field(4096, ge=256)
+    width: int = Field(192, ge=32, multiple_of=32)
+    layers: int = Field(4, ge=1)
+    dropout: float = Field(0.1, ge=0, lt=1)
+    compile: bool = False
+
+    @property
+    def codec(self) -> dict[str, Any]:
+        """As of `TextConfig`."""
+        return {"tokens": self.tokens, "vocabulary_size": self.vocabulary, **super().codec}
 
 
 class TextModel(GenerativeModel):

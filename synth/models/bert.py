@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from synth.errors import ConfigError
 from synth.layout import TEXT_END, TEXT_GAP, TEXT_PAD, Condition, TextLayout
-from synth.models.base import Batch, TextConfig, TextModel
+from synth.models.base import Batch, NewTextConfig, TextModel
 from synth.nets.columns import draw
+from synth.nets.compiled import compiled
 from synth.nets.dense import Linear
 from synth.nets.draws import rand
 from synth.nets.encoder import Encoder
@@ -23,7 +24,7 @@ PAGES = 64  # read at once
 KEPT, SWAPPED = 0.1, 0.1  # shares of the hidden tokens that are left as they are, and that others stand for
 
 
-class Config(TextConfig):
+class Config(NewTextConfig):
     """Hyper-parameters of BERT.
 
     hidden: share of the tokens that are hidden while it learns, more than the first one had (Wettig et al. 2023)
@@ -48,6 +49,8 @@ class Model(TextModel):
         self.encoder = Encoder(
             layout.vocabulary, config.width, config.layers, config.dropout, self.precision, generator
         )
+        if config.compile:
+            compiled(self.encoder.layers)
         self.exit = Linear(config.width, layout.vocabulary, 0.0, generator)
         self.heads = nn.ModuleList(Linear(config.width, size, 0.0, generator) for size in layout.cardinalities)
         share = torch.from_numpy(layout.frequency.copy())
@@ -97,12 +100,12 @@ class Model(TextModel):
         rows = int(batch["row"].max()) + 1 if len(batch["row"]) else 0
         total = torch.zeros((rows, self.config.width), device=self.used.device)
         count = torch.zeros((rows, 1), device=self.used.device)
-        for text, row, known in zip(
-            *(torch.split(batch[name], PAGES) for name in ("text", "row", "known")), strict=True
-        ):
-            wanted = text[:, 1:]
+        filled = (batch["text"] != TEXT_PAD).sum(1)
+        for pages in torch.split(filled.argsort(), PAGES):
+            wanted, row = batch["text"][pages, 1 : int(filled[pages[-1]])], batch["row"][pages]
             vectors = self.encoder(wanted, _texts(wanted), None)
-            counted = (wanted != TEXT_PAD) & (torch.arange(wanted.shape[1], device=text.device) >= known[:, None])
+            known = torch.arange(wanted.shape[1], device=row.device) < batch["known"][pages, None]
+            counted = (wanted != TEXT_PAD) & ~known
             total.index_add_(0, row, (vectors * counted[..., None]).sum(1))
             count.index_add_(0, row, counted.sum(1, keepdim=True).float())
         return total / count.clamp_min(1)
@@ -115,23 +118,21 @@ class Model(TextModel):
 
     @torch.no_grad()
     def infill(self, batch: Batch, generator: torch.Generator) -> Tensor:
-        """The pages with every gap filled, that of each page first of which is most certain what stands there."""
+        """The pages with every gap filled but those at their first places, which are read on an earlier page; that of
+        each page first of which is most certain what stands there."""
         text = batch["text"].clone()
         allowed = self.used.clone()
         allowed[TEXT_END] = False
-        for page in torch.split(torch.arange(len(text), device=text.device), PAGES):
-            part = text[page]
-            while bool((part == TEXT_GAP).any()):
-                read = part[:, 1:]
+        for pages in torch.split(torch.arange(len(text), device=text.device), PAGES):
+            left = pages
+            while len(left := left[(text[left, 1:] == TEXT_GAP).any(1)]):
+                read = text[left, 1:]
                 logits = self.exit(self.encoder(read, _texts(read), None)).masked_fill(~allowed, -torch.inf)
                 chances = (logits / self.config.temperature).softmax(-1)
-                sure = chances.amax(-1).masked_fill(read != TEXT_GAP, -1.0)
-                place = sure.argmax(1)
-                rows = (sure.amax(1) >= 0).nonzero().squeeze(1)
-                uniform = rand((len(part),), generator, text.device)[rows]
-                drawn = draw(logits[rows, place[rows]] / self.config.temperature, uniform)
-                part[rows, place[rows] + 1] = drawn
-            text[page] = part
+                place = chances.amax(-1).masked_fill(read != TEXT_GAP, -1.0).argmax(1)
+                uniform = rand((len(left),), generator, text.device)
+                told = logits[torch.arange(len(left), device=text.device), place] / self.config.temperature
+                text[left, place + 1] = draw(told, uniform)
         return text
 
 

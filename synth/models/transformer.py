@@ -6,15 +6,19 @@ log p(row) = log p(columns) + sum_t log p(token_t | tokens before it, columns); 
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from typing import Protocol
+
 import torch
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
 from synth.layout import TEXT_END, TEXT_PAD, Condition, TextLayout
-from synth.models.base import Batch, TextConfig, TextModel
+from synth.models.base import Batch, NewTextConfig, TextConfig, TextModel
 from synth.nets.autoregression import Autoregression, AutoregressionConfig
 from synth.nets.columns import draw
+from synth.nets.compiled import compiled
 from synth.nets.decoder import Decoder, nucleus
 from synth.nets.draws import rand
 from synth.nets.labels import LabelVector
@@ -23,8 +27,25 @@ PAGES = 64  # judged at once, so that logits of a large vocabulary have room
 CROWD = 0.75  # share of the texts being written below which the ended ones are taken out
 
 
-class Config(TextConfig):
-    """Hyper-parameters of the transformer.
+class Writer(Protocol):
+    """What tells the next token of a text; see `synth.nets.decoder.Decoder`."""
+
+    width: int
+
+    def __call__(
+        self, tokens: Tensor, told: Tensor | None, first: Tensor | None, generator: torch.Generator | None
+    ) -> Tensor:
+        """Logits (B, T, V) of what follows each of (B, T) tokens."""
+
+    def cache(self, rows: int) -> list[Tensor]:
+        """Room for what is kept of `rows` texts, the rows on the second axis."""
+
+    def step(self, tokens: Tensor, told: Tensor | None, place: int, cache: list[Tensor]) -> Tensor:
+        """Logits (B, V) of what follows (B,) tokens at a place."""
+
+
+class WritingConfig(TextConfig):
+    """What the families that write texts have in common.
 
     untold: share of the training pages whose columns are left out
     guidance: how much of what the columns add is drawn with, 1 for none of the exaggeration
@@ -37,8 +58,12 @@ class Config(TextConfig):
     top_p: float = Field(1.0, gt=0, le=1)
 
 
-class Model(TextModel):
-    """The transformer, and a model of the columns beside the text where there are some.
+class Config(WritingConfig, NewTextConfig):
+    """Hyper-parameters of the transformer."""
+
+
+class WritingModel(TextModel):
+    """A decoder of texts, and a model of the columns beside the text where there are some.
 
     A batch is {"text": (B, L + 1), "tokens": (B, L, D)} int64, see `synth.codecs.corpus.TextCodec.pages`; that of
     `log_prob` has every text on pages of its own, see `TextCodec.encode`.
@@ -46,17 +71,20 @@ class Model(TextModel):
 
     conditional = True
 
-    config: Config
+    config: WritingConfig
+    decoder: Writer
 
-    def __init__(self, config: Config, layout: TextLayout, generator: torch.Generator) -> None:
+    def __init__(self, config: WritingConfig, layout: TextLayout, generator: torch.Generator) -> None:
         super().__init__(config, layout, generator)
-        self.decoder = Decoder(
-            layout.vocabulary, layout.page, config.width, config.layers, config.dropout, self.precision, generator
-        )
+        self.decoder = self.build(generator)
         self.told: LabelVector | None = None
         if layout.columns:
-            self.told = LabelVector(layout, config.width, generator)
+            self.told = LabelVector(layout, self.decoder.width, generator)
             self.columns = Autoregression(AutoregressionConfig(), layout, generator)
+
+    @abstractmethod
+    def build(self, generator: torch.Generator) -> Writer:
+        """The network that tells the next token."""
 
     def loss(self, batch: Batch, generator: torch.Generator) -> Tensor:
         """Nats per token, those of the columns beside the texts included."""
@@ -163,3 +191,19 @@ class Model(TextModel):
             return found
         nobody = torch.zeros(len(tokens), dtype=torch.bool, device=tokens.device)
         return torch.cat([found, self.told(tokens, nobody)]) if self.told is not None else found
+
+
+class Model(WritingModel):
+    """The transformer, which has read nothing before."""
+
+    config: Config
+
+    def build(self, generator: torch.Generator) -> Writer:
+        """See `WritingModel.build`."""
+        config, layout = self.config, self.layout
+        decoder = Decoder(
+            layout.vocabulary, layout.page, config.width, config.layers, config.dropout, self.precision, generator
+        )
+        if config.compile:
+            compiled(decoder.layers)
+        return decoder

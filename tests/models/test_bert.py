@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -46,6 +48,22 @@ def test_all_but_the_gaps_stays_to_the_letter(fitted):
     assert "[MASK]" not in made[0]
     assert made[1:] == [None, "", "no gap here"]
     assert infill(fitted, rows).schema.equals(rows.schema)
+
+
+def test_gaps_of_a_text_of_several_pages_are_filled_at_their_ends_too(fitted):
+    gaps = " ".join(["the cat [MASK] meow"] * 80)  # one in four tokens, so that some stand at the end of a page
+    made = infill(fitted, with_texts(labelled(1), [gaps]))["text"][0].as_py()
+    assert "[MASK]" not in made
+    said = re.fullmatch(" ".join(["the cat (.*?) ?meow"] * 80), made)
+    assert said is not None
+    assert np.mean([word == "says" for word in said.groups()]) > 0.8
+
+
+def test_a_gap_of_characters_is_one_character(tmp_path):
+    config = {**SMALL, "tokens": "characters"}
+    model = Synthesizer("bert", epochs=2, min_steps=0, **config).fit(pa.table({"text": ["a b  c d"] * 300}))
+    made = infill(model, pa.table({"text": ["a [MASK]b[MASK]", "[MASK]" * 8, "a [MASK][MASK]c d"]}))["text"].to_pylist()
+    assert [len(text) for text in made] == [4, 8, 7]
 
 
 def test_labels_are_told_from_texts_alone(fitted):
