@@ -53,7 +53,7 @@ def hidden(book: Path, minutes: float, threads: int, seed: int) -> dict[str, flo
     text = read_table(book, text=10**9).column(TEXT)[0].as_py()
     place = round((1 - UNSEEN) * len(text))
     train, unseen = (cut(part, str(book), PASSAGE).column(TEXT).to_pylist() for part in (text[:place], text[place:]))
-    size: dict[str, Any] = {"width": 128, "layers": 4, "page": 128, "learning_rate": 0.003, "epochs": 1000}
+    size: dict[str, Any] = {"width": 128, "layers": 4, "page": 128, "epochs": 1000}
     model = Synthesizer(
         "bert",
         seed=seed,

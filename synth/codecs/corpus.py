@@ -128,7 +128,7 @@ class TextCodec(Labelled):
         pages, rows, known = [], [], []
         for row, tokens in enumerate(self._tokens(table, gaps)):
             text = np.concatenate([[TEXT_END], tokens, [TEXT_END]])
-            for start in range(0, max(len(text) - 1 - half, 1), half):
+            for start in range(0, max(len(text) - 1 - (self.page - half), 1), half):
                 part = text[start : start + self.page + 1]
                 pages.append(np.pad(part, (0, self.page + 1 - len(part)), constant_values=TEXT_PAD))
                 rows.append(row)
