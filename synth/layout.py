@@ -126,7 +126,6 @@ class SeriesLayout(TableLayout):
     length: place of the column that says how many steps there are; lengths: (K,) int64, at most, by its tokens
     cycles: of the calendar, where steps are nearly regular
     observer: of states while drawing; states: their number F
-    overlap: windows before and after a window that have steps in common with it
     """
 
     steps: TableLayout = field(default_factory=lambda: TableLayout(()))
@@ -135,7 +134,6 @@ class SeriesLayout(TableLayout):
     cycles: tuple[Cycle, ...] = ()
     observer: Observer | None = None
     states: int = 0
-    overlap: int = 0
 
     @property
     def longest(self) -> int:

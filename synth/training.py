@@ -34,7 +34,6 @@ SPLIT, ORDER, NOISE, VALIDATION, OBSERVATION = range(5)  # streams of random num
 CHECKPOINT_FILE = "state.safetensors"
 CHECKPOINT_SECONDS = 10.0
 VALIDATION_ROWS = 4096  # rows validated at once
-STRETCHES = 8  # of validation rows that overlap others
 VALIDATION_MOST = 100_000  # rows kept for validation at most
 EPOCH_STEPS = 2000  # steps of an epoch at most: of many rows it is a part of a pass
 ON_DEVICE = 2**30  # bytes of training rows that are moved to the device as a whole
@@ -190,15 +189,14 @@ class Training:
         self.budget = math.inf if max_minutes is None else max_minutes * 60
         rows = len(next(iter(tensors.values())))
         kept = min(int(rows * self.config.validation_share), VALIDATION_MOST)
-        split = self.generator(SPLIT, 0, torch.device("cpu"))
-        chosen, kept_rows = split_rows(rows, kept, model.overlap, split)
+        order = torch.randperm(rows, generator=self.generator(SPLIT, 0, torch.device("cpu")))
         fits = sum(tensor.nbytes for tensor in tensors.values()) <= ON_DEVICE
         self.home = device if fits else torch.device("cpu")
         self.tensors = {name: tensor.to(self.home) for name, tensor in tensors.items()}
-        self.rows = chosen.to(self.home)
-        self.validation = self.batch(kept_rows.to(self.home))
-        self.validation_rows = len(kept_rows)
-        self.plan = Plan.make(len(chosen), self.config, len(kept_rows) > 0)
+        self.rows = order[kept:].to(self.home)
+        self.validation = self.batch(order[:kept].to(self.home))
+        self.validation_rows = kept
+        self.plan = Plan.make(rows - kept, self.config, kept > 0)
         self.averaged = copy.deepcopy(model).requires_grad_(False).eval()
         self.best: dict[str, Tensor] | None = None
         self.optimiser = make_optimiser(model)
@@ -236,8 +234,7 @@ class Training:
         self.model.load_state_dict(self.best or self.averaged.state_dict())
         self.model.eval()
         with torch.no_grad():
-            rows = len(next(iter(self.tensors.values())))
-            self.model.finish(all_batches(self.tensors, rows, self.device))
+            self.model.finish(all_batches(self.tensors, self.plan.rows + self.validation_rows, self.device))
         return stopped
 
     def verdict(self) -> Stopped | None:
@@ -355,28 +352,6 @@ class Training:
             batch = {name: tensor[start : start + VALIDATION_ROWS] for name, tensor in self.validation.items()}
             total += float(self.averaged.loss(batch, generator)) * len(next(iter(batch.values())))
         return total / self.validation_rows
-
-
-def split_rows(rows: int, kept: int, overlap: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Numbers of the training and of about `kept` validation rows.
-
-    overlap: rows before and after that have something in common with a row, as windows of one series have. Validation
-        rows lie side by side in a few stretches then, and those that overlap them are not learnt from
-    """
-    if not overlap or not kept:
-        order = torch.randperm(rows, generator=generator)
-        return order[kept:], order[:kept]
-    stretches = min(max(kept // (2 * overlap), 1), STRETCHES)
-    size = max(kept // stretches, 1)
-    room = rows // stretches
-    starts = torch.randint(max(room - size, 0) + 1, (stretches,), generator=generator) + room * torch.arange(stretches)
-    place = torch.arange(rows)[:, None] - starts
-    held = ((place >= 0) & (place < size)).any(1)
-    near = ((place >= -overlap) & (place < size + overlap)).any(1)
-    if bool(near.all()):
-        return torch.randperm(rows, generator=generator), torch.arange(0)
-    free = (~near).nonzero().squeeze(1)
-    return free[torch.randperm(len(free), generator=generator)], held.nonzero().squeeze(1)
 
 
 def tensors_of(arrays: Mapping[str, NDArray[Any]]) -> tuple[dict[str, Tensor], int]:

@@ -136,17 +136,9 @@ class SeriesCodec(Labelled):
         cycles = () if self.clock is None else tuple(self._cycle(*each) for each in self.clock.cycles.items())
         most = self._own(STEPS, tokens, np.ones(len(tokens)))
         lengths_of, count = most.astype(np.int64), len(self.innovations.states)
-        observer = self if count else None
         return SeriesLayout(
-            told.columns, told.target, self.each.layout, place, lengths_of, cycles, observer, count, self._overlap
+            told.columns, told.target, self.each.layout, place, lengths_of, cycles, self if count else None, count
         )
-
-    @property
-    def _overlap(self) -> int:
-        found = nesting(self.schema.arrow_schema)
-        if found is None or found.window is None:
-            return 0
-        return -(-found.window // (found.stride or found.window)) - 1
 
     def _cycle(self, name: str, advance: float) -> Cycle:
         place = self.labels.place(name)

@@ -120,11 +120,6 @@ class GenerativeModel(Grown, ABC):
         """Why rows of the source stand in the model file and may come out, where that is so; None where they do not."""
         return None
 
-    @property
-    def overlap(self) -> int:
-        """Rows before and after a row that have something in common with it."""
-        return 0
-
     def observe(self, batches: Iterable[Batch], generator: torch.Generator) -> None:
         """See all training rows once, those kept for validation included, before the first step.
 

@@ -52,11 +52,6 @@ class SeriesModel(GenerativeModel):
         super().__init__(config, layout, generator)
         self.once = Autoregression(AutoregressionConfig(dropout=ONCE_DROPOUT), layout, generator)
 
-    @property
-    def overlap(self) -> int:
-        """Windows of a series that have steps in common with one."""
-        return self.layout.overlap
-
     def lengths(self, tokens: Tensor) -> Tensor:
         """(B,) steps of series whose own columns are (B, S)."""
         lengths = torch.from_numpy(self.layout.lengths).to(tokens.device)
