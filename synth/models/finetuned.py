@@ -12,9 +12,10 @@ from typing import Any
 
 import torch
 from pydantic import Field, model_validator
+from torch import nn
 
 from synth.errors import ConfigError
-from synth.layout import TEXT_END
+from synth.layout import TEXT_END, TextLayout
 from synth.models.base import Batch
 from synth.models.transformer import WritingConfig, WritingModel
 from synth.nets.pretrained import VOCABULARY, Pretrained, architecture
@@ -58,6 +59,11 @@ class Model(WritingModel):
 
     config: Config
     decoder: Pretrained
+
+    def __init__(self, config: Config, layout: TextLayout, generator: torch.Generator) -> None:
+        super().__init__(config, layout, generator)
+        if self.told is not None:
+            nn.init.zeros_(self.told.weight)  # at first the folder's model reads what it knows
 
     def observe(self, batches: Iterable[Batch], generator: torch.Generator) -> None:
         """Take the folder's weights; a saved model has its own."""

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from synth.errors import ConfigError
 from synth.nets.precision import fast_type
 
+LOUD = 8.0  # how much what is told moves, in deviations of the folder's own vectors, so that it is soon heard
 log = logging.getLogger(__name__)
 ARCHITECTURE, VOCABULARY = "config.json", "tokenizer.json"
 NEEDED = (ARCHITECTURE, VOCABULARY)
@@ -178,7 +179,7 @@ class Pretrained(nn.Module):
         theirs = self.core.get_input_embeddings()((tokens - self.own).clamp_min(0))
         ours = self.marks[tokens.clamp_max(self.own - 1)]
         x = torch.where((tokens < self.own)[..., None], ours, theirs)
-        return x if told is None else x + self.scale * told
+        return x if told is None else x + LOUD * self.scale * told
 
     def _logits(self, hidden: Tensor) -> Tensor:
         head = self.core.get_input_embeddings() if self.head is None else self.head
