@@ -42,9 +42,10 @@ def main(
     synthetic: Annotated[int, typer.Option(help="Synthetic rows that join")] = 2000,
     precision: Annotated[float, typer.Option(help="At which the rarer class's recall is read")] = PRECISION,
     name: Annotated[str | None, typer.Option(help="Of the data, in titles")] = None,
+    same: Annotated[bool, typer.Option(help="Fit on the n rows alone, too, anew for each draw")] = True,
     seed: int = 0,
 ) -> None:
-    """Measure the lift of MODEL on DATA for both generators; print a table and what it says."""
+    """Measure the lift of MODEL on DATA for one or both generators; print a table and what it says."""
     from synth import Synthesizer
 
     train, unseen = parts(data, test, target, seed)
@@ -61,7 +62,8 @@ def main(
     whole = fitted(train, seed)
     tables = Tables(train, unseen, unseen, whole.sample(synthetic), whole.schema_)
     asked: dict[str, Any] = {"rows": rows, "seeds": seeds, "seed": seed, "precision": precision}
-    found = {"same": lift(tables, **asked, generate=generate), "all": lift(tables, **asked)}
+    found = {"same": lift(tables, **asked, generate=generate)} if same else {}
+    found["all"] = lift(tables, **asked)
     for result in found.values():
         if "undefined" in result:
             raise InputError(f"{data}: {result['conclusion']}")
