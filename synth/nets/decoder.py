@@ -89,10 +89,7 @@ class Decoder(nn.Module):
         """
         x = self._entered(tokens, told)
         turned = turn(torch.arange(tokens.shape[1], device=tokens.device), self.width, x.dtype)
-        allowed = None
-        if first is not None and bool(first[:, 1:].any()):
-            text = first.cumsum(1)
-            allowed = (text[:, :, None] == text[:, None, :]).tril()[:, None]
+        allowed = own_text(first)
         for layer in self.layers:
             x = layer(x, turned, allowed, generator)
         return self._logits(x)
@@ -118,6 +115,15 @@ class Decoder(nn.Module):
 
     def _logits(self, x: Tensor) -> Tensor:
         return cast("Tensor", self.exit(F.rms_norm(x.float(), x.shape[-1:])))
+
+
+def own_text(first: Tensor | None) -> Tensor | None:
+    """(B, 1, T, T) bool, the earlier places of its own text that each place looks at; None where these are all earlier
+    ones, as no text begins after the first place (B, T)."""
+    if first is None or not bool(first[:, 1:].any()):
+        return None
+    text = first.cumsum(1)
+    return (text[:, :, None] == text[:, None, :]).tril()[:, None]
 
 
 def turn(places: Tensor, width: int, dtype: torch.dtype) -> Turn:

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from synth.errors import ConfigError
+from synth.nets.decoder import own_text
 from synth.nets.precision import fast_type
 
 LOUD = 8.0  # how much what is told moves, in deviations of the folder's own vectors, so that it is soon heard
@@ -135,12 +136,9 @@ class Pretrained(nn.Module):
         self, tokens: Tensor, told: Tensor | None, first: Tensor | None, generator: torch.Generator | None
     ) -> Tensor:
         """tokens: (B, T); told: (B, T, W) added to them. Returns (B, T, V); first: as of `Decoder`."""
-        T = tokens.shape[1]
-        places = torch.arange(T, device=tokens.device).expand(tokens.shape)
-        allowed = None
-        if first is not None and bool(first[:, 1:].any()):
-            text = first.cumsum(1)
-            allowed = (text[:, :, None] == text[:, None, :]).tril()[:, None]
+        places = torch.arange(tokens.shape[1], device=tokens.device).expand(tokens.shape)
+        allowed = own_text(first)
+        if first is not None and allowed is not None:
             places = places - torch.where(first, places, 0).cummax(1).values
         found = self._core(self._entered(tokens, told), attention_mask=allowed, position_ids=places, use_cache=False)
         return self._logits(found.last_hidden_state)

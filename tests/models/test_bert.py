@@ -59,7 +59,7 @@ def test_gaps_of_a_text_of_several_pages_are_filled_at_their_ends_too(fitted):
     assert np.mean([word == "says" for word in said.groups()]) > 0.2  # such a text was never seen
 
 
-def test_a_gap_of_characters_is_one_character(tmp_path):
+def test_a_gap_of_characters_is_one_character():
     config = {**SMALL, "tokens": "characters"}
     model = Synthesizer("bert", epochs=2, min_steps=0, **config).fit(pa.table({"text": ["a b  c d"] * 300}))
     made = infill(model, pa.table({"text": ["a [MASK]b[MASK]", "[MASK]" * 8, "a [MASK][MASK]c d"]}))["text"].to_pylist()

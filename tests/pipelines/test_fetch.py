@@ -33,18 +33,23 @@ def wheel(tmp_path, monkeypatch) -> Path:
     return place
 
 
-def test_a_file_of_a_wheel_is_taken_when_the_digest_is_right(wheel, tmp_path):
-    out = tmp_path / "out"
+def one_file_is_taken(kind: str, requirement: str, package: Path, file: str, out: Path) -> dict:
+    """What a source says of a package whose file is taken where its digest is right; wrong ones are named."""
     out.mkdir()
-    given = {"wheel": "cargo==1.0", "sha256": sha256(wheel), "files": ("rows.csv",)}
+    given = {kind: requirement, "sha256": sha256(package), "files": (file,)}
     sources.fetch(Source(**given), out)
     assert (out / "rows.csv").read_text() == "a,b\n1,2\n"
     with pytest.raises(InputError, match="expected 0000"):
         sources.fetch(Source(**{**given, "sha256": "0" * 64}), out)
     with pytest.raises(InputError, match=r"holds no file 'none\.csv'"):
         sources.fetch(Source(**{**given, "files": ("none.csv",)}), out)
+    return given
+
+
+def test_a_file_of_a_wheel_is_taken_when_the_digest_is_right(wheel, tmp_path):
+    given = one_file_is_taken("wheel", "cargo==1.0", wheel, "rows.csv", tmp_path / "out")
     with pytest.raises(InputError, match="pip cannot download it"):
-        sources.fetch(Source(**{**given, "wheel": "cargo==2.0"}), out)
+        sources.fetch(Source(**{**given, "wheel": "cargo==2.0"}), tmp_path / "out")
 
 
 @pytest.fixture
@@ -64,19 +69,11 @@ def sdist(tmp_path, monkeypatch) -> Path:
 
 
 def test_a_file_of_a_source_distribution_is_taken_and_nothing_of_it_is_run(sdist, tmp_path):
-    out = tmp_path / "out"
-    out.mkdir()
-    given = {"sdist": "my_cargo==1.0", "sha256": sha256(sdist), "files": ("data/rows.csv",)}
-    sources.fetch(Source(**given), out)
-    assert (out / "rows.csv").read_text() == "a,b\n1,2\n"
-    with pytest.raises(InputError, match="expected 0000"):
-        sources.fetch(Source(**{**given, "sha256": "0" * 64}), out)
-    with pytest.raises(InputError, match=r"holds no file 'none\.csv'"):
-        sources.fetch(Source(**{**given, "files": ("none.csv",)}), out)
+    given = one_file_is_taken("sdist", "my_cargo==1.0", sdist, "data/rows.csv", tmp_path / "out")
     with pytest.raises(InputError, match=r"the package index has no my_cargo-2\.0\.tar\.gz"):
-        sources.fetch(Source(**{**given, "sdist": "my_cargo==2.0"}), out)
+        sources.fetch(Source(**{**given, "sdist": "my_cargo==2.0"}), tmp_path / "out")
     with pytest.raises(InputError, match=r"other==1\.0: cannot be fetched"):
-        sources.fetch(Source(**{**given, "sdist": "other==1.0"}), out)
+        sources.fetch(Source(**{**given, "sdist": "other==1.0"}), tmp_path / "out")
 
 
 def test_path_url_folder_and_database(tmp_path):
