@@ -124,6 +124,7 @@ class SeriesLayout(TableLayout):
 
     steps: the columns of a step
     length: place of the column that says how many steps there are; lengths: (K,) int64, at most, by its tokens
+    known: places of the columns that the source has
     cycles: of the calendar, where steps are nearly regular
     observer: of states while drawing; states: their number F
     """
@@ -131,6 +132,7 @@ class SeriesLayout(TableLayout):
     steps: TableLayout = field(default_factory=lambda: TableLayout(()))
     length: int = 0
     lengths: NDArray[np.int64] = field(default_factory=lambda: np.zeros(1, np.int64))
+    known: tuple[int, ...] = ()
     cycles: tuple[Cycle, ...] = ()
     observer: Observer | None = None
     states: int = 0

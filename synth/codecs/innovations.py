@@ -1,14 +1,15 @@
 """Numbers of series as innovations: how far each step is from what smoothing of the earlier ones expects.
 
-A level m and a scale s go with every series, as in the innovations form of exponential smoothing (Hyndman et al. 2008)
-with a damped level:
+A level m, a trend b and a scale s go with every series, as in the innovations form of exponential smoothing (Hyndman et
+al. 2008), both damped:
 
     z_t = (x_t - m_t) / s_t,
-    m_{t+1} = c + phi (m_t - c) + alpha psi(x_t - m_t),
-    s_{t+1} = s_t + beta (|psi(x_t - m_t)| - s_t)
+    b_{t+1} = psi b_t + gamma cut(x_t - m_t),
+    m_{t+1} = c + phi (m_t - c) + alpha cut(x_t - m_t) + b_{t+1},
+    s_{t+1} = s_t + beta (|cut(x_t - m_t)| - s_t)
 
-psi cuts at three scales, so that one outlier does not carry everything away; a level with alpha 1 is a random walk and
-follows without a cut. What is left has one spread at all times and levels, whatever the series did before, and its
+It cuts at three scales, so that one outlier does not carry everything away; a level with alpha 1 is a random walk and
+follows without a cut. Many columns have no trend. What is left has one spread at all times and levels, whatever the series did before, and its
 ranks are uniform. Columns that are equal are learnt once. Those that move together are told from each other, and those
 that are never below or above others from these, so that they never will be.
 """
@@ -18,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import permutations
-from typing import Any, Literal, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,9 @@ Floats = NDArray[np.float64]  # (N, L) values of a column, NaN where there are n
 ALPHAS = (1.0, 0.8, 0.6, 0.4, 0.3, 0.2, 0.1, 0.05, 0.02)
 PHIS = (1.0, 0.99, 0.97, 0.95, 0.9, 0.8)
 BETAS = (0.04, 0.01, 0.02, 0.06, 0.1, 0.15)
+GAMMAS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.7)
+PSIS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+CLEARLY = 0.02  # nats of a step that a trend gains at least
 CUT = 3.0  # scales from which on a value is an outlier
 LEAST_SCALE = 1e-3  # of the mean scale
 TRIED = 2000  # series that the parameters are chosen on
@@ -36,8 +40,17 @@ VALUES, COMMON = 50, 0.2  # different values that it has at least, and share of 
 RANGE = 3.0  # ratio of a high to a low quantile from which on positive values are taken by their logarithm
 GROWING = 0.25  # correlation of the logarithms of values and of moves from which on it is ratios that count
 TOGETHER = 2.0  # standard deviations of one step within which columns that move together stay apart
+EXPLAINED = 0.3  # share of a column's innovations that are in earlier ones' from which on these are taken out
 TAIL = (0.5, 1, 2, 3, 4, 6, 8, 11, 14, 18)  # knots near the ends, in rare rows
 KNOTS = np.arange(0.02, 0.981, 0.004)
+
+
+class State(NamedTuple):
+    """What smoothing knows before a step, (N,) or (N, L): the value that it expects, how that moves, and the scale."""
+
+    level: Floats
+    trend: Floats
+    scale: Floats
 
 
 @dataclass(frozen=True)
@@ -50,71 +63,86 @@ class Filter:
     alpha: float = 1.0
     phi: float = 1.0
     beta: float = BETAS[0]
+    gamma: float = 0.0
+    psi: float = 0.0
 
     @classmethod
     def fit(cls, values: Floats, *, centred: bool) -> Self:
-        """The parameters under which Laplace distributions with these levels and scales tell the values best."""
+        """The parameters under which Laplace distributions with these levels and scales tell the values best; a trend
+        where it tells them clearly better."""
         values = values[:: -(-len(values) // TRIED)]
         known = values[~np.isnan(values)]
         mean = float(known.mean()) if centred else 0.0
         first = cls(centred, mean, float(np.abs(known - mean).mean()) or 1.0)
         levels = [(a, p) for a in ALPHAS for p in PHIS] if centred else [(1.0, 1.0)]
-        tried = (replace(first, alpha=a, phi=p)._scaled(values) for a, p in levels)
-        best = min(tried, key=lambda one: one._nats(values))
+        best = _best([replace(first, alpha=a, phi=p) for a, p in levels], values)
+        if centred:
+            moving = _best([replace(best, gamma=g, psi=p) for g in GAMMAS for p in PSIS], values)
+            moving = _best([replace(moving, phi=p) for p in PHIS], values)
+            best = moving if moving._nats(values) < best._nats(values) - CLEARLY else best
         return min((replace(best, beta=b) for b in BETAS), key=lambda one: one._nats(values))
 
     def _scaled(self, values: Floats) -> Self:
         """With the mean scale of the errors that it makes."""
-        found, _, scales = self.run(values, *self.start(values))
-        errors = np.abs(found * scales)[:, 1:]
+        found, states = self.run(values, self.start(values))
+        errors = np.abs(found * states.scale)[:, 1:]
         return replace(self, scale=float(np.nanmean(errors)) or self.scale) if errors.size else self
 
     def _nats(self, values: Floats) -> float:
-        found, _, scales = self.run(values, *self.start(values))
-        return float(np.nanmean((np.log(scales) + np.abs(found))[:, 1:])) if values.shape[1] > 1 else 0.0
+        found, states = self.run(values, self.start(values))
+        return float(np.nanmean((np.log(states.scale) + np.abs(found))[:, 1:])) if values.shape[1] > 1 else 0.0
 
-    def start(self, values: Floats) -> tuple[Floats, Floats]:
-        """Level and scale (N,) before the first step, as smoothing backwards in time leaves them."""
-        count = len(values)
-        first = _first(values, self.mean)
-        level = _first(values[:, ::-1], self.mean) if self.centred else np.zeros(count)
-        scale = np.full(count, self.scale)
+    def start(self, values: Floats) -> State:
+        """The state (N,) before the first step, as smoothing backwards in time leaves it."""
+        none = np.zeros(len(values))
+        level = _first(values[:, ::-1], self.mean) if self.centred else none
+        state = State(level, none, np.full(len(values), self.scale))
         for x in values.T[::-1]:
-            level, scale = self.following(level, scale, x - level)
-        return (first if self.centred and self.alpha == 1 else level), scale
+            state = self.following(state, x - state.level)
+        level = _first(values, self.mean) if self.centred and self.alpha == 1 else state.level - state.trend
+        return State(level, -state.trend, state.scale)
 
-    def values(self, innovations: Floats, level: Floats, scale: Floats) -> Floats:
+    def values(self, innovations: Floats, state: State) -> Floats:
         """What `innovations` turned into them."""
         found = np.empty_like(innovations)
         for t, z in enumerate(innovations.T):
-            found[:, t] = level + scale * z
-            level, scale = self.following(level, scale, scale * z)
+            found[:, t] = state.level + state.scale * z
+            state = self.following(state, state.scale * z)
         return found
 
-    def end(self, values: Floats) -> tuple[Floats, Floats]:
-        """Level and scale (N,) after the last step."""
-        level, scale = self.start(values)
+    def end(self, values: Floats) -> State:
+        """The state (N,) after the last step."""
+        state = self.start(values)
         for x in values.T:
-            level, scale = self.following(level, scale, x - level)
-        return level, scale
+            state = self.following(state, x - state.level)
+        return state
 
-    def run(self, values: Floats, level: Floats, scale: Floats) -> tuple[Floats, Floats, Floats]:
-        """Innovations (N, L) of series that begin at this level and scale (N,), and both before each step (N, L)."""
-        found, levels, scales = (np.empty_like(values) for _ in range(3))
+    def run(self, values: Floats, state: State) -> tuple[Floats, State]:
+        """Innovations (N, L) of series that begin at this state (N,), and the state before each step (N, L)."""
+        found = np.empty_like(values)
+        states = State(*(np.empty_like(values) for _ in state))
         for t, x in enumerate(values.T):
-            found[:, t], levels[:, t], scales[:, t] = (x - level) / scale, level, scale
-            level, scale = self.following(level, scale, x - level)
-        return found, levels, scales
+            found[:, t] = (x - state.level) / state.scale
+            for kept, now in zip(states, state, strict=True):
+                kept[:, t] = now
+            state = self.following(state, x - state.level)
+        return found, states
 
-    def following(self, level: Floats, scale: Floats, error: Floats) -> tuple[Floats, Floats]:
-        """After one more step; where there is no value nothing changes."""
-        none = np.isnan(error)
+    def following(self, state: State, error: Floats) -> State:
+        """After one more step; one without a value is taken to be as expected, and says nothing of the scale."""
+        level, trend, scale = state
+        none, error = np.isnan(error), np.nan_to_num(error)
         cut = np.clip(error, -CUT * scale, CUT * scale)
         if self.centred:
+            trend = self.psi * trend + self.gamma * cut
             moved = self.mean + self.phi * (level - self.mean) + self.alpha * (error if self.alpha == 1 else cut)
-            level = np.where(none, level, moved)
+            level = moved + trend
         spread = np.maximum(scale + self.beta * (np.abs(cut) - scale), LEAST_SCALE * self.scale)
-        return level, np.where(none, scale, spread)
+        return State(level, trend, np.where(none, scale, spread))
+
+
+def _best(filters: Sequence[Filter], values: Floats) -> Filter:
+    return min((one._scaled(values) for one in filters), key=lambda one: one._nats(values))
 
 
 @dataclass(frozen=True)
@@ -163,17 +191,19 @@ class Track:
     @property
     def states(self) -> tuple[str, ...]:
         """What a series begins with."""
-        return ("level", "scale") if self.filter.centred else ("scale",)
+        there = {"level": self.filter.centred, "trend": self.filter.gamma > 0, "scale": True}
+        return tuple(what for what, known in there.items() if known)
 
-    def named(self, level: Floats, scale: Floats) -> dict[str, Floats]:
-        """A level and a scale by the names that they have among all states, the scale as a logarithm."""
-        known = {"level": level, "scale": np.log(scale)}
+    def named(self, state: State) -> dict[str, Floats]:
+        """A state's parts by the names that they have among all states, the scale as a logarithm."""
+        known = state._replace(scale=np.log(state.scale))._asdict()
         return {f"{self.name} {what}": known[what] for what in self.states}
 
-    def given(self, states: Mapping[str, Floats]) -> tuple[Floats, Floats]:
-        """Level and scale out of all states."""
-        scale = np.exp(states[f"{self.name} scale"])
-        return states[f"{self.name} level"] if self.filter.centred else np.zeros(len(scale)), scale
+    def given(self, states: Mapping[str, Floats]) -> State:
+        """This column's out of all states."""
+        none = np.zeros(len(states[f"{self.name} scale"]))
+        known = State(*(states.get(f"{self.name} {what}", none) for what in State._fields))
+        return known._replace(scale=np.exp(known.scale))
 
     def relative(self, values: Mapping[str, Floats]) -> Floats:
         """The column as it is smoothed, given all columns."""
@@ -221,7 +251,7 @@ class Innovations:
                 relation, bases = _relation(name, before, orders)
                 relative = _relative(values[name], logs[name], relation, [values[base] for base in bases])
                 own = Filter.fit(relative, centred=relation in ("own", "beside"))
-                found, *_ = own.run(relative, *own.start(relative))
+                found, _ = own.run(relative, own.start(relative))
                 mix = _mix(found, earlier) if own.centred else (0.0,) * len(earlier)
                 mixed = found - _sum(mix, earlier)
                 ranks = Ranks.fit(mixed, least)
@@ -236,7 +266,7 @@ class Innovations:
 
     @property
     def states(self) -> list[str]:
-        """Names of what a series begins with and goes on with: the levels and (as logarithms) the scales."""
+        """Names of what a series begins with and goes on with: levels, trends and (as logarithms) scales."""
         return [f"{track.name} {what}" for track in self.tracks for what in track.states]
 
     def encode(self, values: Mapping[str, Floats]) -> tuple[dict[str, Floats], dict[str, Floats]]:
@@ -246,18 +276,18 @@ class Innovations:
         earlier: list[Floats] = []
         for track in self.tracks:
             relative = track.relative(values)
-            found, levels, scales = track.filter.run(relative, *track.filter.start(relative))
+            found, state = track.filter.run(relative, track.filter.start(relative))
             ranks[track.name] = track.ranks.of(found - _sum(track.mix, earlier))
             ranks[track.name][np.isnan(found)] = np.nan
             earlier.append(found)
-            states |= track.named(levels, scales)
+            states |= track.named(state)
         return ranks, states
 
     def ends(self, values: Mapping[str, Floats]) -> dict[str, Floats]:
         """The states (N,) after the last step, by the names that `encode` has."""
         states: dict[str, Floats] = {}
         for track in self.tracks:
-            states |= track.named(*track.filter.end(track.relative(values)))
+            states |= track.named(track.filter.end(track.relative(values)))
         return states
 
     def after(self, states: Mapping[str, Floats], ranks: Mapping[str, Floats]) -> dict[str, Floats]:
@@ -267,8 +297,8 @@ class Innovations:
         for track in self.tracks:
             moved = track.ranks.values(ranks[track.name]) + _sum(track.mix, earlier)
             earlier.append(moved)
-            level, scale = track.given(states)
-            found |= track.named(*track.filter.following(level, scale, scale * moved))
+            state = track.given(states)
+            found |= track.named(track.filter.following(state, state.scale * moved))
         return found
 
     def decode(self, ranks: Mapping[str, Floats], states: Mapping[str, Floats]) -> dict[str, Floats]:
@@ -278,7 +308,7 @@ class Innovations:
         for track in self.tracks:
             found = track.ranks.values(ranks[track.name]) + _sum(track.mix, earlier)
             earlier.append(found)
-            values[track.name] = track.absolute(track.filter.values(found, *track.given(states)), values)
+            values[track.name] = track.absolute(track.filter.values(found, track.given(states)), values)
         for low, high in self.orders:
             values[high] = np.fmax(values[high], np.where(np.isnan(values[high]), np.nan, values[low]))
         return values | {name: values[other] for name, other in self.copies.items()}
@@ -402,12 +432,13 @@ def _relative(values: Floats, log: bool, relation: str, bases: Sequence[Floats])
 
 
 def _mix(found: Floats, earlier: Sequence[Floats]) -> tuple[float, ...]:
-    """How much of each of the earlier innovations is in these, by least squares."""
+    """How much of each of the earlier innovations is in these, by least squares; nothing where that explains little."""
     columns = np.stack([np.nan_to_num(one).ravel() for one in earlier], 1) if earlier else np.zeros((found.size, 0))
     known = ~np.isnan(found).ravel()
-    cut = np.clip(columns, -CUT, CUT)[known], np.clip(found.ravel(), -CUT, CUT)[known]
-    weights, *_ = np.linalg.lstsq(*cut, rcond=None)
-    return tuple(weights.tolist())
+    columns, own = np.clip(columns, -CUT, CUT)[known], np.clip(found.ravel(), -CUT, CUT)[known]
+    weights, *_ = np.linalg.lstsq(columns, own, rcond=None)
+    explained = 1 - np.square(own - columns @ weights).sum() / max(np.square(own).sum(), LEAST_SCALE)
+    return tuple(weights.tolist() if explained >= EXPLAINED else (0.0,) * len(earlier))
 
 
 def _sum(mix: Sequence[float], earlier: Sequence[Floats]) -> Floats | float:

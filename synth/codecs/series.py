@@ -39,6 +39,7 @@ MADE = "\x1f"  # begins the names of columns that are not the source's
 STEPS, START, GAP = f"{MADE}steps", f"{MADE}start", f"{MADE}gap"
 CLOCK, WEEKDAY, SEASON = f"{MADE}time of day", f"{MADE}weekday", f"{MADE}time of year"
 YEAR = 365.25  # days
+TURNS = 2  # of a cycle that the times cover before it is told
 FAR = 2.0**62
 
 
@@ -49,20 +50,24 @@ class Clock:
     every: units from a step to the next, where that is nearly always the same
     regular: whether it always is
     day: units of a day, 0 where times are plain numbers
+    lasted: units from the first of all times to the last
     """
 
     every: int | float | None
     regular: bool
     day: int
+    lasted: int | float
 
     @property
     def cycles(self) -> dict[str, float]:
-        """Column of the calendar -> what of it a step takes."""
+        """Column of the calendar -> what of it a step takes; a cycle that came once is no cycle yet."""
         if self.every is None or not self.day:
             return {}
         days = self.every / self.day
-        parts = {CLOCK: (days, days % 1 != 0), WEEKDAY: (days / 7, days % 7 != 0), SEASON: (days / YEAR, True)}
-        return {name: advance for name, (advance, moves) in parts.items() if moves}
+        whole = {CLOCK: 1, WEEKDAY: 7, SEASON: YEAR}
+        moves = {CLOCK: days % 1 != 0, WEEKDAY: days % 7 != 0, SEASON: True}
+        turns = {name: self.lasted / self.day / cycle for name, cycle in whole.items()}
+        return {name: days / whole[name] for name in whole if moves[name] and turns[name] >= TURNS}
 
     def columns(self, first: NDArray[Any]) -> dict[str, pa.Array]:
         """Of each series what says when it begins, from its first time (N,)."""
@@ -130,14 +135,22 @@ class SeriesCodec(Labelled):
     @cached_property
     def layout(self) -> SeriesLayout:
         """What a model is told."""
-        told = self.labels.layout
-        place = self.labels.place(STEPS)
+        told, names = self.labels.layout, self.labels.names
+        place = names.index(STEPS)
         tokens = np.arange(told.columns[place].cardinality)
         cycles = () if self.clock is None else tuple(self._cycle(*each) for each in self.clock.cycles.items())
         most = self._own(STEPS, tokens, np.ones(len(tokens)))
         lengths_of, count = most.astype(np.int64), len(self.innovations.states)
         return SeriesLayout(
-            told.columns, told.target, self.each.layout, place, lengths_of, cycles, self if count else None, count
+            told.columns,
+            told.target,
+            self.each.layout,
+            place,
+            lengths_of,
+            known=tuple(d for d, name in enumerate(names) if not name.startswith(MADE)),
+            cycles=cycles,
+            observer=self if count else None,
+            states=count,
         )
 
     def _cycle(self, name: str, advance: float) -> Cycle:
@@ -373,9 +386,10 @@ def _clock(table: pa.Table, name: str) -> Clock:
     inside[counts.cumsum()[:-1] - 1] = False
     gaps = np.diff(ticks)[inside]
     values, counts = np.unique(gaps, return_counts=True)
+    lasted = (ticks.max() - ticks.min()).item() if len(ticks) else 0
     if not len(gaps) or counts.max() < USUAL * len(gaps):
-        return Clock(None, False, day)
-    return Clock(values[counts.argmax()].item(), len(values) == 1, day)
+        return Clock(None, False, day, lasted)
+    return Clock(values[counts.argmax()].item(), len(values) == 1, day, lasted)
 
 
 def _ticks(table: pa.Table, name: str) -> NDArray[Any]:

@@ -62,9 +62,14 @@ class TableCodec:
         return sorted(range(len(names)), key=lambda i: place * (names[i] == self.schema.target))
 
     @property
+    def names(self) -> list[str]:
+        """Of the columns that are modelled, in the layout's order."""
+        return [self.schema.names[i] for i, _ in self._modelled]
+
+    @property
     def layout(self) -> TableLayout:
         """What a model is told; columns without tokens are left out."""
-        names = [self.schema.names[i] for i, _ in self._modelled]
+        names = self.names
         target = names.index(self.schema.target) if self.schema.target in names else None
         return TableLayout(tuple(found for _, found in self._modelled), target)
 
@@ -126,10 +131,9 @@ class TableCodec:
         """Which of the modelled columns is the one called so; ConfigError where it is none of them."""
         if name not in self.schema.names:
             raise ConfigError(f"column {name!r} is unknown; there are: {', '.join(self.schema.names)}")
-        found = [d for d, (i, _) in enumerate(self._modelled) if self.schema.names[i] == name]
-        if not found:
+        if name not in self.names:
             raise ConfigError(f"column {name!r} is made anew, not learnt; no condition can be put on it")
-        return found[0]
+        return self.names.index(name)
 
     def spans(self, name: str, asked: Asked) -> Spans:
         """(K, 2) from where to where inside each token of a column a value is as asked."""

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from synth.layout import Condition, SeriesLayout
+from synth.layout import Condition, SeriesLayout, TableLayout
 from synth.models.base import Batch
 from synth.models.base_series import SeriesConfig, SeriesModel
 from synth.nets.autoregression import Autoregression, AutoregressionConfig
@@ -51,7 +51,8 @@ class Model(SeriesModel):
             width=config.column_width, blocks=config.column_blocks, dropout=config.dropout, cosines=12
         )
         self.each = Autoregression(columns, layout.steps, generator)
-        self.told = LabelVector(layout, width, generator)
+        known = TableLayout(tuple(layout.columns[d] for d in layout.known))
+        self.told = LabelVector(known, width, generator)
         self.read = LabelVector(layout.steps, width, generator)
         self.clock = StepClock(layout)
         D = len(layout.steps.columns)
@@ -105,11 +106,16 @@ class Model(SeriesModel):
             kept = rand((B, L, 1), generator, steps.device) >= self.config.forgotten
             entered = entered * kept
         x = F.pad(entered, (0, 0, 1, 0))[:, :L]
-        x = x + self.timed(self.clock(tokens, 0, L)) + self.told(tokens)[:, None] + self.known(states)
+        x = x + self.timed(self.clock(tokens, 0, L)) + self._told(tokens)[:, None] + self.known(states)
         turned = turn(torch.arange(L, device=steps.device), self.config.width, x.dtype)
         for layer in self.layers:
             x = layer(x, turned, None, generator)
         return self._left(x, states, generator)
+
+    def _told(self, tokens: Tensor) -> Tensor:
+        """(B, W) of what the source says of series; what they begin with, told as it is, would name each of them."""
+        found: Tensor = self.told(tokens[:, self.layout.known])
+        return found
 
     def _left(self, x: Tensor, states: Tensor, generator: torch.Generator | None) -> Tensor:
         left = self.exit(dropped(F.rms_norm(x, x.shape[-1:]), self.config.dropout, generator))
@@ -153,7 +159,7 @@ class Model(SeriesModel):
         """See `SeriesModel.continued`."""
         B, T, D = batch["steps"].shape
         device, width, observer = tokens.device, self.config.width, self.layout.observer
-        told, past = self.told(tokens), self._states(batch)
+        told, past = self._told(tokens), self._states(batch)
         heads = [cast("Layer", layer).heads for layer in self.layers]
         caches = [torch.zeros((2, B, h, T + count, width // h), device=device) for h in heads]
         found = torch.zeros((B, T + count, D), dtype=torch.long, device=device)
