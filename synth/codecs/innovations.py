@@ -9,9 +9,10 @@ al. 2008), both damped:
     s_{t+1} = s_t + beta (|cut(x_t - m_t)| - s_t)
 
 It cuts at three scales, so that one outlier does not carry everything away; a level with alpha 1 is a random walk and
-follows without a cut. Many columns have no trend. What is left has one spread at all times and levels, whatever the series did before, and its
-ranks are uniform. Columns that are equal are learnt once. Those that move together are told from each other, and those
-that are never below or above others from these, so that they never will be.
+follows without a cut. A column has a trend where that tells it clearly better. What is left has one spread at all times
+and levels, whatever the series did before, and its ranks are uniform. Columns that are equal are learnt once. Those that
+move together are told from each other, and those that are never below or above others from these, so that they never
+will be; of what others explain a good part, that part is taken out.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ VALUES, COMMON = 50, 0.2  # different values that it has at least, and share of 
 RANGE = 3.0  # ratio of a high to a low quantile from which on positive values are taken by their logarithm
 GROWING = 0.25  # correlation of the logarithms of values and of moves from which on it is ratios that count
 TOGETHER = 2.0  # standard deviations of one step within which columns that move together stay apart
-EXPLAINED = 0.3  # share of a column's innovations that are in earlier ones' from which on these are taken out
+EXPLAINED = 0.1  # share of a column's innovations that are in earlier ones' from which on these are taken out
 TAIL = (0.5, 1, 2, 3, 4, 6, 8, 11, 14, 18)  # knots near the ends, in rare rows
 KNOTS = np.arange(0.02, 0.981, 0.004)
 
@@ -75,12 +76,16 @@ class Filter:
         mean = float(known.mean()) if centred else 0.0
         first = cls(centred, mean, float(np.abs(known - mean).mean()) or 1.0)
         levels = [(a, p) for a in ALPHAS for p in PHIS] if centred else [(1.0, 1.0)]
-        best = _best([replace(first, alpha=a, phi=p) for a, p in levels], values)
+        best = cls._best([replace(first, alpha=a, phi=p) for a, p in levels], values)
         if centred:
-            moving = _best([replace(best, gamma=g, psi=p) for g in GAMMAS for p in PSIS], values)
-            moving = _best([replace(moving, phi=p) for p in PHIS], values)
+            moving = cls._best([replace(best, gamma=g, psi=p) for g in GAMMAS for p in PSIS], values)
+            moving = cls._best([replace(moving, phi=p) for p in PHIS], values)
             best = moving if moving._nats(values) < best._nats(values) - CLEARLY else best
         return min((replace(best, beta=b) for b in BETAS), key=lambda one: one._nats(values))
+
+    @classmethod
+    def _best(cls, filters: Sequence[Self], values: Floats) -> Self:
+        return min((one._scaled(values) for one in filters), key=lambda one: one._nats(values))
 
     def _scaled(self, values: Floats) -> Self:
         """With the mean scale of the errors that it makes."""
@@ -139,10 +144,6 @@ class Filter:
             level = moved + trend
         spread = np.maximum(scale + self.beta * (np.abs(cut) - scale), LEAST_SCALE * self.scale)
         return State(level, trend, np.where(none, scale, spread))
-
-
-def _best(filters: Sequence[Filter], values: Floats) -> Filter:
-    return min((one._scaled(values) for one in filters), key=lambda one: one._nats(values))
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,45 @@ def test_ranks_are_uniform_and_storms_are_gone():
         assert np.abs(edges - 0.1).max() < 0.02, name
 
 
-def test_nulls_change_no_state_and_stay():
+def momentum(kept: float, noise: np.random.Generator, shape: tuple[int, int] = (400, 40)) -> np.ndarray:
+    """Sums of moves, of each of which so much is kept by the next one; the noise has a deviation of 1."""
+    moves = np.zeros(shape)
+    for t in range(1, shape[1]):
+        moves[:, t] = kept * moves[:, t - 1] + noise.normal(size=shape[0])
+    return moves.cumsum(1)
+
+
+def test_a_trend_is_learnt_where_moves_go_on_and_nowhere_else():
+    rng = np.random.default_rng(0)
+    values = {"carried": momentum(0.8, rng), "walk": momentum(0.0, rng)}
+    holes = rng.random(values["carried"].shape) < 0.1
+    values["carried"][holes] = np.nan
+    found = Innovations.fit(values, 5)
+    trends = {track.name: track.filter.gamma for track in found.tracks}
+    assert trends["carried"] > 0 == trends["walk"]
+    assert "carried trend" in found.states
+    assert "walk trend" not in found.states
+    made = found.decode(*encoded(found, values))
+    off = np.abs(made["carried"] - values["carried"])
+    assert (np.isnan(off) == holes).all()
+    assert np.nanmedian(off) < 1e-9
+    moved = np.nanmean(np.abs(np.diff(values["carried"], axis=1)[:, 20:]))
+    track = next(track for track in found.tracks if track.name == "carried")
+    innovations, states = track.filter.run(values["carried"], track.filter.start(values["carried"]))
+    assert np.nanmean(np.abs(innovations * states.scale)[:, 20:]) < 0.75 * moved
+
+
+def test_only_what_explains_much_is_taken_out_of_a_column():
+    rng = np.random.default_rng(0)
+    first, second, own, noise = (rng.normal(size=(400, 40)) for _ in range(4))
+    steps = {"first": first, "second": second, "both": first + second + 0.3 * noise, "hardly": 0.2 * first + own}
+    found = Innovations.fit({name: part.cumsum(1) for name, part in steps.items()}, 5)
+    mixes = {track.name: track.mix for track in found.tracks}
+    assert min(mixes["both"]) > 0.3
+    assert not any(mixes["hardly"])
+
+
+def test_nulls_change_no_scale_and_stay():
     values = windows(800)
     holes = np.random.default_rng(0).random(values["volume"].shape) < 0.2
     values["volume"][holes] = np.nan

@@ -58,12 +58,13 @@ def test_any_tokens_give_strictly_later_steps_inside_the_times_and_nothing_behin
     assert max(series[-1] for series in times) <= max(flatten(nested).column("at").to_pylist())
 
 
-def test_hours_and_weekdays_are_where_they_were():
-    times = pd.date_range("2023-01-01", periods=24 * 200, freq="h")
+@pytest.mark.parametrize(("days", "cycles"), [(3, 1), (200, 2), (740, 3)])
+def test_hours_and_weekdays_are_where_they_were_and_a_cycle_that_came_once_is_none(days, cycles):
+    times = pd.date_range("2023-01-01", periods=24 * days, freq="h")
     value = np.sin(2 * np.pi * times.hour / 24) * 5 + np.random.default_rng(0).normal(size=len(times)).cumsum() * 0.01
     nested = nest(pa.table({"at": times, "value": np.round(value, 3)}), time="at", window=48, stride=24)
     codec = fitted(nested)
-    assert len(codec.layout.cycles) == 3
+    assert len(codec.layout.cycles) == cycles
     made = again(codec, nested)
     pairs = zip(nested.column("at").to_pylist(), made.column("at").to_pylist(), strict=True)
     for real, ours in pairs:

@@ -64,7 +64,7 @@ def test_conditions_hold_and_the_same_seed_gives_the_same_bytes(fitted, tmp_path
     pd.testing.assert_frame_equal(first[first["id"].isin(set(few["id"]))], few)
 
 
-def test_a_step_is_told_nothing_of_itself_and_the_cache_changes_nothing(fitted):
+def test_a_step_is_told_nothing_of_itself_nor_when_its_series_begins(fitted):
     model, generator = fitted.model_.eval(), torch.Generator().manual_seed(0)
     made = model.sample(6, generator)
     tokens, steps = made["tokens"], made["steps"]
@@ -75,6 +75,13 @@ def test_a_step_is_told_nothing_of_itself_and_the_cache_changes_nothing(fitted):
         hidden, same = (model._hidden(tokens, part, states, None) for part in (steps, other))
     torch.testing.assert_close(hidden[:, :6], same[:, :6])
     assert not torch.allclose(hidden[:, 6], same[:, 6])
+    begun = tokens.clone()
+    beside = set(range(tokens.shape[1])) - {*model.layout.known, model.layout.length}
+    for d in beside:
+        begun[:, d] = (begun[:, d] + 1) % model.layout.cardinalities[d]
+    with torch.no_grad():
+        assert torch.equal(hidden, model._hidden(begun, steps, states, None))
+    assert beside
     exact = fitted.codec_.encode(nest(walks(30, 5), entity=["id"], time="at"))
     batch = {name: torch.from_numpy(part) for name, part in exact.items()}
     assert torch.isfinite(model.log_prob(batch)).all()
