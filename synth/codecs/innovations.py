@@ -10,9 +10,9 @@ al. 2008), both damped:
 
 It cuts at three scales, so that one outlier does not carry everything away; a level with alpha 1 is a random walk and
 follows without a cut. A column has a trend where that tells it clearly better. What is left has one spread at all times
-and levels, whatever the series did before, and its ranks are uniform. Columns that are equal are learnt once. Those that
-move together are told from each other, and those that are never below or above others from these, so that they never
-will be; of what others explain a good part, that part is taken out.
+and levels, whatever the series did before, and its ranks are uniform; what others explain a good part of is told
+without that part. Columns that are equal are learnt once. Those that move together are told from each other, and those that are
+never below or above others from these, so that they never will be.
 """
 
 from __future__ import annotations
@@ -134,14 +134,14 @@ class Filter:
         return found, states
 
     def following(self, state: State, error: Floats) -> State:
-        """After one more step; one without a value is taken to be as expected, and says nothing of the scale."""
+        """After one more step; where there is no value nothing changes."""
         level, trend, scale = state
-        none, error = np.isnan(error), np.nan_to_num(error)
+        none = np.isnan(error)
         cut = np.clip(error, -CUT * scale, CUT * scale)
         if self.centred:
-            trend = self.psi * trend + self.gamma * cut
+            bent = self.psi * trend + self.gamma * cut
             moved = self.mean + self.phi * (level - self.mean) + self.alpha * (error if self.alpha == 1 else cut)
-            level = moved + trend
+            level, trend = np.where(none, level, moved + bent), np.where(none, trend, bent)
         spread = np.maximum(scale + self.beta * (np.abs(cut) - scale), LEAST_SCALE * self.scale)
         return State(level, trend, np.where(none, scale, spread))
 

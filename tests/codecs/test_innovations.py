@@ -107,7 +107,7 @@ def test_only_what_explains_much_is_taken_out_of_a_column():
     assert not any(mixes["hardly"])
 
 
-def test_nulls_change_no_scale_and_stay():
+def test_nulls_change_no_state_and_stay():
     values = windows(800)
     holes = np.random.default_rng(0).random(values["volume"].shape) < 0.2
     values["volume"][holes] = np.nan
