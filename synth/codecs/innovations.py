@@ -9,10 +9,10 @@ al. 2008), both damped:
     s_{t+1} = s_t + beta (|cut(x_t - m_t)| - s_t)
 
 It cuts at three scales, so that one outlier does not carry everything away; a level with alpha 1 is a random walk and
-follows without a cut. A column has a trend where that tells it clearly better. What is left has one spread at all times
-and levels, whatever the series did before, and its ranks are uniform; what others explain a good part of is told
-without that part. Columns that are equal are learnt once. Those that move together are told from each other, and those that are
-never below or above others from these, so that they never will be.
+follows without a cut. A column has a trend where that tells it clearly better. What is left has one spread at all
+times and levels, whatever the series did before, and its ranks are uniform; what others explain a good part of is
+told without that part. Columns that are equal are learnt once. Those that move together are told from each other, and
+those that are never below or above others from these, so that they never will be.
 """
 
 from __future__ import annotations
