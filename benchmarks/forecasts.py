@@ -1,4 +1,5 @@
-"""Forecasts of several series by the continuous ranked probability score, beside seasonal naive and autoregression.
+"""Forecasts of several series by the continuous ranked probability score and the quantile loss, beside seasonal naive
+and autoregression.
 
 `python -m benchmarks.forecasts --data weather.csv --entity origin --time time_hour --season 24 --minutes 8`
 """
@@ -26,6 +27,7 @@ from synth.storage import write_json, write_text
 LATE = 0.2  # share of the times that are forecast, the last ones
 LAGS = 2  # seasons that the autoregression looks back
 RIDGE = 1.0
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 Floats = NDArray[np.float64]
 
@@ -73,9 +75,11 @@ def main(
             "autoregression": autoregression(known[name], past[name], season, paths, seed),
         }
         table[name] = {key: round(crps(value, truth[..., i]), 4) for key, value in {family: ours, **rivals}.items()}
+        losses = {key: round(quantile_loss(value, truth[..., i]), 4) for key, value in {family: ours, **rivals}.items()}
+        table[name]["quantile_loss"] = losses
         table[name]["covered_90"] = round(covered(ours, truth[..., i]), 3)
         typer.echo(f"{name}: {table[name]}")
-    found = {"system": system, "fit_minutes": fit, "forecast_minutes": spent, "origins": len(truth), "crps": table}
+    found = {"system": system, "fit_minutes": fit, "forecast_minutes": spent, "origins": len(truth), "scores": table}
     write_json(out / "forecasts.json", found)
     write_text(out / "forecasts.md", markdown(found, family))
     typer.echo(markdown(found, family))
@@ -147,6 +151,13 @@ def crps(paths: Floats, truth: Floats) -> float:
     return float((np.nanmean(np.abs(paths - truth)[:, known], 0) - spread[known]).mean())
 
 
+def quantile_loss(paths: Floats, truth: Floats) -> float:
+    """Mean over all known values and `QUANTILES` of (q - [x < x_q]) (x - x_q) (Koenker & Bassett 1978)."""
+    levels = np.array(QUANTILES)[:, None, None]
+    off = truth - np.nanquantile(paths, QUANTILES, axis=0)
+    return float(np.nanmean(np.maximum(levels * off, (levels - 1) * off)))
+
+
 def covered(paths: Floats, truth: Floats) -> float:
     """Share of the truth between the 5 % and 95 % quantiles."""
     low, high = np.nanquantile(paths, [0.05, 0.95], axis=0)
@@ -157,9 +168,10 @@ def covered(paths: Floats, truth: Floats) -> float:
 def markdown(found: dict[str, Any], family: str) -> str:
     """A table of the scores."""
     rivals = ("seasonal naive", "autoregression")
-    lines = [f"| CRPS | {family} | {' | '.join(rivals)} | covered at 90 % |", "|---|--:|--:|--:|--:|"]
-    for name, row in found["crps"].items():
-        lines.append(f"| {name} | {row[family]} | {' | '.join(str(row[r]) for r in rivals)} | {row['covered_90']} |")
+    lines = [f"| CRPS, quantile loss | {family} | {' | '.join(rivals)} | covered at 90 % |", "|---|--:|--:|--:|--:|"]
+    for name, row in found["scores"].items():
+        cells = [f"{row[key]}, {row['quantile_loss'][key]}" for key in (family, *rivals)]
+        lines.append(f"| {name} | {' | '.join(cells)} | {row['covered_90']} |")
     lines += ["", f"{found['origins']} origins; fitted in {found['fit_minutes']} minutes."]
     return "\n".join(lines) + "\n"
 

@@ -25,6 +25,7 @@ COLOURS = {
 }
 
 LEGEND = {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"}
+HALVES = {"entrywidth": 0.45, "entrywidthmode": "fraction", "font": {"size": 11}}  # two beside each other
 
 
 @dataclass(frozen=True)
@@ -141,6 +142,46 @@ def _bars(column: Json) -> dict[str, Any]:
             "margin": {"l": 118, "r": 8, "t": 6, "b": 28},
         },
     }
+
+
+@dataclass(frozen=True)
+class SeriesCharts:
+    """Of a column of steps: some synthetic series, and how long values and moves are remembered."""
+
+    column: str
+    paths: Chart
+    memory: Chart
+
+
+def series_charts(distributions: Json, limit: int) -> list[SeriesCharts]:
+    """Two charts for each column of steps, at most for the first `limit`."""
+    out = []
+    for place, (name, found) in enumerate(list(distributions.get("series", {}).items())[:limit]):
+        paths = [_line(f"series {i + 1}", path, 0, f"@series{i + 1}") for i, path in enumerate(found["paths"])]
+        memory = [
+            _line(f"{what}, {role}", found[key][role], 1, f"@{role}", dash)
+            for key, what, dash in (("memory", "values", "solid"), ("unrest", "size of moves", "dot"))
+            for role in ("real", "synthetic")
+        ]
+        told = _over("step", 10), {**_over("steps apart", 56), "showlegend": True, "legend": {**LEGEND, **HALVES}}
+        labels = f"Some synthetic series of {name}", f"Autocorrelations of {name}, real and synthetic"
+        charts = (
+            Chart(f"{kind}-{place}", {"data": data, "layout": layout}, 260, label)
+            for kind, data, layout, label in zip(("paths", "memory"), (paths, memory), told, labels, strict=True)
+        )
+        out.append(SeriesCharts(name, *charts))
+    return out
+
+
+def _over(title: str, top: int) -> dict[str, Any]:
+    return {"xaxis": {"title": {"text": title}}, "margin": {"l": 52, "r": 8, "t": top, "b": 42}}
+
+
+def _line(name: str, values: Sequence[float | None], first: int, colour: str, dash: str = "solid") -> dict[str, Any]:
+    """Values that follow each other, from the place `first` on."""
+    places = list(range(first, first + len(values)))
+    line = {"color": colour, "width": 2 if dash == "solid" else 1.6, "dash": dash}
+    return {"type": "scatter", "mode": "lines", "name": name, "x": places, "y": list(values), "line": line}
 
 
 def pair_chart(distributions: Json) -> Chart | None:

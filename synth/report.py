@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from synth.charts import Chart, curve_chart, distribution_charts, lift_charts, pair_chart
+from synth.charts import Chart, curve_chart, distribution_charts, lift_charts, pair_chart, series_charts
 from synth.evaluation.gains import TITLES, WORDS
 from synth.evaluation.measurements import METRICS
 from synth.evaluation.metric import Metric
@@ -20,6 +20,7 @@ from synth.schema import Schema
 TEMPLATES = Path(__file__).parent / "templates"
 OPEN_COLUMNS = 12  # distributions that are shown without unfolding
 SHOWN_COLUMNS = 60  # distributions that are drawn at all, the worst first
+SHOWN_SERIES = 12  # columns of steps that are drawn
 NEGLIGIBLE = 1e-3  # a gap to real data that no reader would act on
 CHANCE = {"membership_tpr_1": 0.01, "membership_tpr_01": 0.001, "membership_auc": 0.5}  # of other attacks 0
 STRIP_WIDTH, STRIP_PAD = 180, 10
@@ -50,10 +51,12 @@ def render(
     """
     charts: list[Chart] = []
     columns = distribution_charts(distributions or {}, metrics.get("columns", {}), SHOWN_COLUMNS)
+    series = series_charts(distributions or {}, SHOWN_SERIES)
     pairs = pair_chart(distributions or {})
     gains = lift_charts(lift or {})
     training = curve_chart(curve or [])
     charts += [column.chart for column in columns]
+    charts += [chart for one in series for chart in (one.paths, one.memory)]
     charts += [chart for chart in (pairs, *gains, training) if chart is not None]
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -77,6 +80,7 @@ def render(
         sheet=(distributions or {}).get("sheet"),
         texts=(distributions or {}).get("texts"),
         walk=walk,
+        series=series,
         columns=columns,
         open_columns=OPEN_COLUMNS,
         column_count=len((distributions or {}).get("columns", {})),

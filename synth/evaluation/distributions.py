@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from synth.evaluation import quality
+from synth.evaluation import dynamics, quality
 from synth.evaluation.encoding import EPOCH, Floats, Views
 from synth.evaluation.tables import Tables
 from synth.sheets import contact_sheet
@@ -30,8 +30,8 @@ def distributions(data: Tables, *, seed: int = 0) -> dict[str, Any]:
     {"names": [...], "matrix": [[...]]}}; shares and null share sum to 1. Bins and values with fewer than 10 real rows
     are joined with their neighbours or shown as "(other)"; values outside the 1 % to 99 % quantiles, or among the 10
     outermost, are counted into the outer bins, so that no extreme is told. The matrix has the columns that differ
-    most, null where a pair was not compared. Of pictures "sheet" has some of the synthetic ones, as a data URI, and
-    of texts "texts" some beginnings.
+    most, null where a pair was not compared. Of pictures "sheet" has some of the synthetic ones, as a data URI, of
+    texts "texts" some beginnings, of series "series" what `dynamics.curves` gives.
     """
     views, rng = data.views, np.random.default_rng(seed)
     columns: dict[str, Any] = {}
@@ -42,7 +42,8 @@ def distributions(data: Tables, *, seed: int = 0) -> dict[str, Any]:
             columns[name] = _bars(views, views.categories.index(name))
     sheet = {"sheet": contact_sheet(data.synthetic, data.schema)} if views.pictures else {}
     texts = {} if views.synthetic.texts is None else {"texts": _excerpts(views.synthetic.texts)}
-    return {"columns": columns, "pairs": _pairs(views, rng), **sheet, **texts}
+    series = {"series": dynamics.curves(views)} if views.stepped else {}
+    return {"columns": columns, "pairs": _pairs(views, rng), **sheet, **texts, **series}
 
 
 def _excerpts(texts: NDArray[np.object_]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ Floats = NDArray[np.float64]
 
 LAGS = 10
 TAIL = 0.05  # share of the moves that are its tail
+PATHS = 5  # synthetic series that the report draws
 LEAST = 20  # moves that a tail is read from
 
 _NONE = "no unseen real or no synthetic series of two steps or more"
@@ -39,7 +41,7 @@ METRICS = (
         "lower",
         "Spectrum",
         "Total variation between the mean power spectra, of series of the most frequent length.",
-        _NONE,
+        "no series, or the most frequent length is of fewer than four steps",
     ),
     Metric(
         "together_error",
@@ -84,6 +86,34 @@ def measure(views: Views, rng: np.random.Generator) -> Figures:  # noqa: ARG001 
             "tail_error": _apart(*(np.log(_tails(one)) for one in moves)),
             "spacing_error": number_distance(*(_gaps(one[..., 0]) for one in (real, made))) if timed else None,
         }
+
+
+def curves(views: Views) -> dict[str, Any]:
+    """What the report draws of each column of steps; real is what the training series have together, none by itself.
+
+    {name: {"memory": {"real": (LAGS,), "synthetic": (LAGS,)} autocorrelations of values, "unrest": the same of the size
+    of moves, "paths": some synthetic series}}, None where nothing is known
+    """
+    real, made = _steps(views.train)[..., views.timed :], _steps(views.synthetic)[..., views.timed :]
+    if min(len(real), len(made)) == 0:
+        return {}
+    sizes = {"real": np.abs(np.diff(real, axis=1)), "synthetic": np.abs(np.diff(made, axis=1))}
+    with warnings.catch_warnings(), np.errstate(invalid="ignore", divide="ignore"):
+        warnings.simplefilter("ignore", RuntimeWarning)  # of empty slices, which are NaN
+        memory = {"real": _memory(real), "synthetic": _memory(made)}
+        unrest = {role: _memory(part) for role, part in sizes.items()}
+    return {
+        name: {
+            "memory": {role: _known(part[:, c]) for role, part in memory.items()},
+            "unrest": {role: _known(part[:, c]) for role, part in unrest.items()},
+            "paths": [_known(path) for path in made[:PATHS, :, c]],
+        }
+        for c, name in enumerate(views.stepped)
+    }
+
+
+def _known(values: Floats) -> list[float | None]:
+    return [float(f"{value:.6g}") if np.isfinite(value) else None for value in values]
 
 
 def rows(views: Views) -> dict[str, int]:

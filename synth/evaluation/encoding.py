@@ -78,6 +78,7 @@ class Views:
     target: the schema's target, where it is among the compared columns
     pictures: whether the numbers are features of some
     timed: how many of the columns of steps are times, 0 or 1
+    stepped: names of the other columns of steps
     """
 
     train: View
@@ -92,6 +93,7 @@ class Views:
     target: str | None = None
     pictures: bool = False
     timed: int = 0
+    stepped: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -181,6 +183,7 @@ def encode(frames: Mapping[str, pd.DataFrame], schema: Schema) -> Views:
         target=schema.target if schema.target in {*numbers, *codes} else None,
         pictures=schema.modality == "image",
         timed=int(timed in steps),
+        stepped=tuple(name for name in ordered if name != timed),
     )
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pyarrow as pa
 from walks import walks
 
 from synth.detection import detect
+from synth.evaluation.distributions import distributions
 from synth.evaluation.measurements import evaluate, measure
 from synth.evaluation.tables import Tables
 from synth.nest import nest
+from synth.report import render
 from synth.series import flatten, nest_like
 
 
@@ -46,6 +50,20 @@ def test_each_figure_tells_what_differs():
     assert wild["tail_error"] > 3 * same["tail_error"]
     irregular = nest(walks(400, 3), entity=["id"], time="at")
     assert figures(irregular)["spacing_error"] > 0.4
+
+
+def test_the_report_draws_memory_and_some_synthetic_series():
+    data = tables(changed(lambda frame: frame["value"]))
+    found = distributions(data)["series"]
+    assert list(found) == ["value", "count"]
+    one = found["value"]
+    assert np.abs(np.subtract(one["memory"]["real"], one["memory"]["synthetic"])).max() < 0.15
+    assert len(one["unrest"]["real"]) == 10
+    assert one["paths"][0][0] == data.synthetic["value"].iloc[0][0]
+    json.dumps(found, allow_nan=False)
+    page = render(title="t", schema=data.schema, metrics=evaluate(data, repeats=2), distributions={"series": found})
+    for chart in ("paths-0", "memory-0", "paths-1", "memory-1"):
+        assert f'id="{chart}"' in page
 
 
 def test_all_figures_stand_beside_their_floors():
