@@ -160,7 +160,7 @@ def series_charts(distributions: Json, limit: int) -> list[SeriesCharts]:
         paths = [_line(f"series {i + 1}", path, 0, f"@series{i + 1}") for i, path in enumerate(found["paths"])]
         memory = [
             _line(f"{what}, {role}", found[key][role], 1, f"@{role}", dash)
-            for key, what, dash in (("memory", "values", "solid"), ("unrest", "size of moves", "dot"))
+            for key, what, dash in (("memory", "values", "solid"), ("unrest", "moves", "dot"))
             for role in ("real", "synthetic")
         ]
         told = _over("step", 10), {**_over("steps apart", 56), "showlegend": True, "legend": {**LEGEND, **HALVES}}
