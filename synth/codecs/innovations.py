@@ -17,6 +17,7 @@ those that are never below or above others from these, so that they never will b
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import permutations
@@ -40,6 +41,7 @@ PERSISTENT = 0.5  # correlation of a step with the next one from which on a colu
 VALUES, COMMON = 50, 0.2  # different values that it has at least, and share of the most frequent one at most
 RANGE = 3.0  # ratio of a high to a low quantile from which on positive values are taken by their logarithm
 GROWING = 0.25  # correlation of the logarithms of values and of moves from which on it is ratios that count
+FIRSTS = 4  # columns of a group that are tried as the first one
 TOGETHER = 2.0  # standard deviations of one step within which columns that move together stay apart
 EXPLAINED = 0.1  # share of a column's innovations that are in earlier ones' from which on these are taken out
 TAIL = (0.5, 1, 2, 3, 4, 6, 8, 11, 14, 18)  # knots near the ends, in rare rows
@@ -242,23 +244,16 @@ class Innovations:
                 copies[second] = first
         smooth = [name for name in values if name not in copies and _smooth(values[name])]
         copies = {name: other for name, other in copies.items() if other in smooth}
-        logs = {name: _by_ratio(values[name]) for name in smooth}
         orders = tuple(pair for pair in permutations(smooth, 2) if _ordered(values[pair[0]], values[pair[1]]))
-        tracks: list[Track] = []
+        tracks: tuple[Track, ...] = ()
         earlier: list[Floats] = []
-        for group in _groups(values, smooth, logs):
-            for name in _inward(group, orders):
-                before = [track.name for track in tracks if track.name in group]
-                relation, bases = _relation(name, before, orders)
-                relative = _relative(values[name], logs[name], relation, [values[base] for base in bases])
-                own = Filter.fit(relative, centred=relation in ("own", "beside"))
-                found, _ = own.run(relative, own.start(relative))
-                mix = _mix(found, earlier) if own.centred else (0.0,) * len(earlier)
-                mixed = found - _sum(mix, earlier)
-                ranks = Ranks.fit(mixed, least)
-                tracks.append(Track(name, logs[name], relation, tuple(bases), own, mix, ranks))
-                earlier.append(found)
-        return cls(tuple(tracks), copies, orders)
+        for group in _groups(values, smooth):
+            log = float(np.mean([_growing(values[name]) for name in group])) > GROWING
+            tried = [_tell(values, log, one, orders, earlier, least) for one in _inward(group, orders)]
+            _, told, found = min(tried, key=lambda each: each[0])
+            tracks += told
+            earlier += found
+        return cls(tracks, copies, orders)
 
     @property
     def names(self) -> list[str]:
@@ -356,15 +351,15 @@ def _smooth(values: Floats) -> bool:
     return bool(1 - moved.var() / (2 * known.var()) > PERSISTENT)
 
 
-def _by_ratio(values: Floats) -> bool:
-    """Whether it is ratios that count: the larger a value, the larger its moves."""
+def _growing(values: Floats) -> float:
+    """How much larger moves are where values are: a correlation of logarithms, -1 where these say nothing."""
     known = values[~np.isnan(values)]
     low, high = np.quantile(known, [0.01, 0.99])
     if known.min() <= 0 or high <= RANGE * low:
-        return False
+        return -1.0
     level, size = values[:, :-1].ravel(), np.abs(np.diff(values, axis=1)).ravel()
     moved = size > 0
-    return bool(np.corrcoef(np.log(level[moved]), np.log(size[moved]))[0, 1] > GROWING)
+    return float(np.corrcoef(np.log(level[moved]), np.log(size[moved]))[0, 1])
 
 
 def _same(first: Floats, second: Floats) -> bool:
@@ -377,33 +372,59 @@ def _ordered(low: Floats, high: Floats) -> bool:
     return bool(known.any() and (low[known] <= high[known]).all() and low[known].max() > high[known].min())
 
 
-def _groups(values: Mapping[str, Floats], names: Sequence[str], logs: Mapping[str, bool]) -> list[list[str]]:
+def _groups(values: Mapping[str, Floats], names: Sequence[str]) -> list[list[str]]:
     """Columns that stay near each other."""
     groups: list[list[str]] = []
     for name in names:
-        near = [group for group in groups if any(_together(values, name, other, logs) for other in group)]
+        near = [group for group in groups if any(_together(values[name], values[other]) for other in group)]
         groups = [group for group in groups if group not in near] + [[*(n for g in near for n in g), name]]
     return groups
 
 
-def _together(values: Mapping[str, Floats], first: str, second: str, logs: Mapping[str, bool]) -> bool:
-    pair = [values[first], values[second]]
-    if logs[first] != logs[second] or not np.array_equal(np.isnan(pair[0]), np.isnan(pair[1])):
+def _together(first: Floats, second: Floats) -> bool:
+    if not np.array_equal(np.isnan(first), np.isnan(second)):
         return False
-    one, other = (np.log(part) if logs[first] else part for part in pair)
-    step = min(float(np.nanstd(np.diff(part, axis=1))) for part in (one, other))
-    return bool(np.nanstd(one - other) < TOGETHER * step and abs(np.nanmean(one - other)) < TOGETHER * step)
+    step = min(float(np.nanstd(np.diff(part, axis=1))) for part in (first, second))
+    return bool(np.nanstd(first - second) < TOGETHER * step and abs(np.nanmean(first - second)) < TOGETHER * step)
 
 
-def _inward(group: Sequence[str], orders: Sequence[tuple[str, str]]) -> list[str]:
-    """Those that lie between others first."""
+def _tell(
+    values: Mapping[str, Floats],
+    log: bool,
+    group: Sequence[str],
+    orders: Sequence[tuple[str, str]],
+    earlier: Sequence[Floats],
+    least: int,
+) -> tuple[float, tuple[Track, ...], list[Floats]]:
+    """Columns told in this order: the nats of a step that this takes, their tracks and innovations."""
+    tracks: list[Track] = []
+    innovations: list[Floats] = []
+    nats = 0.0
+    for name in group:
+        relation, bases = _relation(name, [track.name for track in tracks], orders)
+        relative = _relative(values[name], log, relation, [values[base] for base in bases])
+        own = Filter.fit(relative, centred=relation in ("own", "beside"))
+        found, states = own.run(relative, own.start(relative))
+        known = [*earlier, *innovations]
+        mix = _mix(found, known) if own.centred else (0.0,) * len(known)
+        mixed = found - _sum(mix, known)
+        nats += float(np.nanmean(np.log(states.scale))) + math.log(max(float(np.nanmean(np.abs(mixed))), LEAST_SCALE))
+        tracks.append(Track(name, log, relation, tuple(bases), own, mix, Ranks.fit(mixed, least)))
+        innovations.append(found)
+    return nats, tuple(tracks), innovations
+
+
+def _inward(group: Sequence[str], orders: Sequence[tuple[str, str]]) -> list[list[str]]:
+    """Orders in which columns can be told: those that lie between others first, each of some of these as the first."""
 
     def extreme(name: str) -> int:
         above = sum(low == name and high in group for low, high in orders)
         below = sum(high == name and low in group for low, high in orders)
         return abs(above - below)
 
-    return sorted(group, key=extreme)
+    inward = sorted(group, key=extreme)
+    firsts = [name for name in inward if extreme(name) == extreme(inward[0])][:FIRSTS]
+    return [[first, *(name for name in inward if name != first)] for first in firsts]
 
 
 def _relation(
