@@ -30,7 +30,9 @@ def test_equal_and_ordered_columns_are_found_and_kept():
     relations = {track.name: track.relation for track in found.tracks}
     assert relations["high"] == "above"
     assert relations["low"] == "below"
-    assert {relations["open"], relations["close"]} == {"own", "beside"}
+    assert (relations["close"], relations["open"]) == ("own", "beside")  # which begins where the close before was
+    assert next(track for track in found.tracks if track.name == "open").mix[0] < -0.8
+    assert not any(track.log for track in found.tracks if track.name != "volume")
     assert relations["volume"] == "own"
     rng = np.random.default_rng(0)
     ranks, states = encoded(found, values)
@@ -56,7 +58,7 @@ def test_ranks_are_uniform_and_storms_are_gone():
     ranks, _ = Innovations.fit(values, 5).encode(values)
     close = np.log(values["close"])
     moves = np.abs(np.diff(close, axis=1))
-    own = np.abs(ranks["open"][:, 1:] - 0.5)
+    own = np.abs(ranks["close"][:, 1:] - 0.5)
 
     def memory(sizes: np.ndarray) -> float:
         centred = sizes - sizes.mean()
@@ -105,6 +107,15 @@ def test_only_what_explains_much_is_taken_out_of_a_column():
     mixes = {track.name: track.mix for track in found.tracks}
     assert min(mixes["both"]) > 0.3
     assert not any(mixes["hardly"])
+
+
+def test_columns_that_stay_together_are_all_taken_by_their_logarithm_or_none():
+    rng = np.random.default_rng(0)
+    first = np.exp(rng.normal(0, 0.05, size=(300, 40)).cumsum(1) + rng.normal(0, 1.5, size=(300, 1)))
+    second = first * np.exp(rng.normal(0, 0.01, size=first.shape))
+    found = Innovations.fit({"first": first, "second": second}, 5)
+    assert [track.log for track in found.tracks] == [True, True]
+    assert {track.relation for track in found.tracks} == {"own", "beside"}
 
 
 def test_nulls_change_no_state_and_stay():
