@@ -17,7 +17,6 @@ those that are never below or above others from these, so that they never will b
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import permutations
@@ -70,79 +69,79 @@ class Filter:
     psi: float = 0.0
 
     @classmethod
-    def fit(cls, values: Floats, *, centred: bool) -> Self:
+    def fit(cls, values: Floats, told: Floats, *, centred: bool) -> Self:
         """The parameters under which Laplace distributions with these levels and scales tell the values best; a trend
         where it tells them clearly better."""
-        values = values[:: -(-len(values) // TRIED)]
+        values, told = (part[:: -(-len(values) // TRIED)] for part in (values, told))
         known = values[~np.isnan(values)]
         mean = float(known.mean()) if centred else 0.0
         first = cls(centred, mean, float(np.abs(known - mean).mean()) or 1.0)
         levels = [(a, p) for a in ALPHAS for p in PHIS] if centred else [(1.0, 1.0)]
-        best = cls._best([replace(first, alpha=a, phi=p) for a, p in levels], values)
+        best = cls._best([replace(first, alpha=a, phi=p) for a, p in levels], values, told)
         if centred:
-            moving = cls._best([replace(best, gamma=g, psi=p) for g in GAMMAS for p in PSIS], values)
-            moving = cls._best([replace(moving, phi=p) for p in PHIS], values)
-            best = moving if moving._nats(values) < best._nats(values) - CLEARLY else best
-        return min((replace(best, beta=b) for b in BETAS), key=lambda one: one._nats(values))
+            moving = cls._best([replace(best, gamma=g, psi=p) for g in GAMMAS for p in PSIS], values, told)
+            moving = cls._best([replace(moving, phi=p) for p in PHIS], values, told)
+            best = moving if moving.nats(values, told) < best.nats(values, told) - CLEARLY else best
+        return min((replace(best, beta=b) for b in BETAS), key=lambda one: one.nats(values, told))
 
     @classmethod
-    def _best(cls, filters: Sequence[Self], values: Floats) -> Self:
-        return min((one._scaled(values) for one in filters), key=lambda one: one._nats(values))
+    def _best(cls, filters: Sequence[Self], values: Floats, told: Floats) -> Self:
+        return min((one._scaled(values, told) for one in filters), key=lambda one: one.nats(values, told))
 
-    def _scaled(self, values: Floats) -> Self:
+    def _scaled(self, values: Floats, told: Floats) -> Self:
         """With the mean scale of the errors that it makes."""
-        found, states = self.run(values, self.start(values))
+        found, states, _ = self.run(values, told, self.start(values, told))
         errors = np.abs(found * states.scale)[:, 1:]
         return replace(self, scale=float(np.nanmean(errors)) or self.scale) if errors.size else self
 
-    def _nats(self, values: Floats) -> float:
-        found, states = self.run(values, self.start(values))
+    def nats(self, values: Floats, told: Floats) -> float:
+        """Of a step, but for the first ones, by Laplace distributions."""
+        found, states, _ = self.run(values, told, self.start(values, told))
         return float(np.nanmean((np.log(states.scale) + np.abs(found))[:, 1:])) if values.shape[1] > 1 else 0.0
 
-    def start(self, values: Floats) -> State:
+    def start(self, values: Floats, told: Floats) -> State:
         """The state (N,) before the first step, as smoothing backwards in time leaves it."""
         none = np.zeros(len(values))
         level = _first(values[:, ::-1], self.mean) if self.centred else none
         state = State(level, none, np.full(len(values), self.scale))
-        for x in values.T[::-1]:
-            state = self.following(state, x - state.level)
+        if self.alpha == 1:  # a step back is the next one's move, turned round
+            told = -np.pad(told[:, 1:], ((0, 0), (0, 1)))
+        for x, part in zip(values.T[::-1], told.T[::-1], strict=True):
+            state = self.following(state, x - state.level - part, part)
         level = _first(values, self.mean) if self.centred and self.alpha == 1 else state.level - state.trend
         return State(level, -state.trend, state.scale)
 
-    def values(self, innovations: Floats, state: State) -> Floats:
-        """What `innovations` turned into them."""
-        found = np.empty_like(innovations)
-        for t, z in enumerate(innovations.T):
-            found[:, t] = state.level + state.scale * z
-            state = self.following(state, state.scale * z)
-        return found
+    def values(self, innovations: Floats, told: Floats, state: State) -> tuple[Floats, Floats]:
+        """What `run` turned into innovations (N, L), and how far each is from its level."""
+        found, moves = np.empty_like(innovations), np.empty_like(innovations)
+        for t, (z, part) in enumerate(zip(innovations.T, told.T, strict=True)):
+            moves[:, t] = part + state.scale * z
+            found[:, t] = state.level + moves[:, t]
+            state = self.following(state, state.scale * z, part)
+        return found, moves
 
-    def end(self, values: Floats) -> State:
-        """The state (N,) after the last step."""
-        state = self.start(values)
-        for x in values.T:
-            state = self.following(state, x - state.level)
-        return state
-
-    def run(self, values: Floats, state: State) -> tuple[Floats, State]:
-        """Innovations (N, L) of series that begin at this state (N,), and the state before each step (N, L)."""
+    def run(self, values: Floats, told: Floats, state: State) -> tuple[Floats, State, State]:
+        """Innovations (N, L) of series that begin at this state (N,), the state before each step (N, L), and that after
+        the last one (N,). told: (N, L) what is known of a step's distance from its level."""
         found = np.empty_like(values)
         states = State(*(np.empty_like(values) for _ in state))
-        for t, x in enumerate(values.T):
-            found[:, t] = (x - state.level) / state.scale
+        for t, (x, part) in enumerate(zip(values.T, told.T, strict=True)):
+            error = x - state.level - part
+            found[:, t] = error / state.scale
             for kept, now in zip(states, state, strict=True):
                 kept[:, t] = now
-            state = self.following(state, x - state.level)
-        return found, states
+            state = self.following(state, error, part)
+        return found, states, state
 
-    def following(self, state: State, error: Floats) -> State:
-        """After one more step; where there is no value nothing changes."""
+    def following(self, state: State, error: Floats, told: Floats) -> State:
+        """After one more step (N,); where there is no value nothing changes."""
         level, trend, scale = state
         none = np.isnan(error)
         cut = np.clip(error, -CUT * scale, CUT * scale)
         if self.centred:
-            bent = self.psi * trend + self.gamma * cut
-            moved = self.mean + self.phi * (level - self.mean) + self.alpha * (error if self.alpha == 1 else cut)
+            bent = self.psi * trend + self.gamma * (cut + told)
+            full = (error if self.alpha == 1 else cut) + told
+            moved = self.mean + self.phi * (level - self.mean) + self.alpha * full
             level, trend = np.where(none, level, moved + bent), np.where(none, trend, bent)
         spread = np.maximum(scale + self.beta * (np.abs(cut) - scale), LEAST_SCALE * self.scale)
         return State(level, trend, np.where(none, scale, spread))
@@ -180,7 +179,7 @@ class Track:
     """One column. relation: what it is told from; above, below: never beyond any of `bases`; beside: from the first.
 
     log: whether values are taken by their logarithm
-    mix: how much of the innovations of the earlier tracks is in its own
+    mix: how much of the moves of the earlier tracks, which are their distances from their levels, is in its own
     """
 
     name: str
@@ -267,34 +266,40 @@ class Innovations:
 
     def encode(self, values: Mapping[str, Floats]) -> tuple[dict[str, Floats], dict[str, Floats]]:
         """Ranks of the innovations (N, L) by column, and by their names the states before each step (N, L)."""
-        ranks: dict[str, Floats] = {}
-        states: dict[str, Floats] = {}
-        earlier: list[Floats] = []
-        for track in self.tracks:
-            relative = track.relative(values)
-            found, state = track.filter.run(relative, track.filter.start(relative))
-            ranks[track.name] = track.ranks.of(found - _sum(track.mix, earlier))
-            ranks[track.name][np.isnan(found)] = np.nan
-            earlier.append(found)
-            states |= track.named(state)
+        ranks, states, _ = self._run(values)
         return ranks, states
 
     def ends(self, values: Mapping[str, Floats]) -> dict[str, Floats]:
         """The states (N,) after the last step, by the names that `encode` has."""
+        return self._run(values)[2]
+
+    def _run(self, values: Mapping[str, Floats]) -> tuple[dict[str, Floats], dict[str, Floats], dict[str, Floats]]:
+        """Ranks, states before each step and after the last one."""
+        ranks: dict[str, Floats] = {}
         states: dict[str, Floats] = {}
+        ends: dict[str, Floats] = {}
+        earlier: list[Floats] = []
         for track in self.tracks:
-            states |= track.named(track.filter.end(track.relative(values)))
-        return states
+            relative = track.relative(values)
+            told = _sum(track.mix, earlier, relative)
+            found, state, end = track.filter.run(relative, told, track.filter.start(relative, told))
+            ranks[track.name] = track.ranks.of(found)
+            ranks[track.name][np.isnan(found)] = np.nan
+            earlier.append(found * state.scale + told)
+            states |= track.named(state)
+            ends |= track.named(end)
+        return ranks, states, ends
 
     def after(self, states: Mapping[str, Floats], ranks: Mapping[str, Floats]) -> dict[str, Floats]:
         """The states (N,) after one more step of these ranks (N,), NaN where it has no value."""
         found: dict[str, Floats] = {}
         earlier: list[Floats] = []
         for track in self.tracks:
-            moved = track.ranks.values(ranks[track.name]) + _sum(track.mix, earlier)
-            earlier.append(moved)
             state = track.given(states)
-            found |= track.named(track.filter.following(state, state.scale * moved))
+            error = state.scale * track.ranks.values(ranks[track.name])
+            told = _sum(track.mix, earlier, error)
+            earlier.append(error + told)
+            found |= track.named(track.filter.following(state, error, told))
         return found
 
     def decode(self, ranks: Mapping[str, Floats], states: Mapping[str, Floats]) -> dict[str, Floats]:
@@ -302,9 +307,10 @@ class Innovations:
         values: dict[str, Floats] = {}
         earlier: list[Floats] = []
         for track in self.tracks:
-            found = track.ranks.values(ranks[track.name]) + _sum(track.mix, earlier)
-            earlier.append(found)
-            values[track.name] = track.absolute(track.filter.values(found, track.given(states)), values)
+            found = track.ranks.values(ranks[track.name])
+            relative, moves = track.filter.values(found, _sum(track.mix, earlier, found), track.given(states))
+            earlier.append(moves)
+            values[track.name] = track.absolute(relative, values)
         for low, high in self.orders:
             values[high] = np.fmax(values[high], np.where(np.isnan(values[high]), np.nan, values[low]))
         return values | {name: values[other] for name, other in self.copies.items()}
@@ -396,22 +402,25 @@ def _tell(
     earlier: Sequence[Floats],
     least: int,
 ) -> tuple[float, tuple[Track, ...], list[Floats]]:
-    """Columns told in this order: the nats of a step that this takes, their tracks and innovations."""
+    """Columns told in this order: the nats of a step that this takes, their tracks and moves."""
     tracks: list[Track] = []
-    innovations: list[Floats] = []
+    moves: list[Floats] = []
     nats = 0.0
     for name in group:
         relation, bases = _relation(name, [track.name for track in tracks], orders)
         relative = _relative(values[name], log, relation, [values[base] for base in bases])
-        own = Filter.fit(relative, centred=relation in ("own", "beside"))
-        found, states = own.run(relative, own.start(relative))
-        known = [*earlier, *innovations]
-        mix = _mix(found, known) if own.centred else (0.0,) * len(known)
-        mixed = found - _sum(mix, known)
-        nats += float(np.nanmean(np.log(states.scale))) + math.log(max(float(np.nanmean(np.abs(mixed))), LEAST_SCALE))
-        tracks.append(Track(name, log, relation, tuple(bases), own, mix, Ranks.fit(mixed, least)))
-        innovations.append(found)
-    return nats, tuple(tracks), innovations
+        known = [*earlier, *moves]
+        mix, told = (0.0,) * len(known), np.zeros_like(relative)
+        own = Filter.fit(relative, told, centred=relation in ("own", "beside"))
+        found, states, _ = own.run(relative, told, own.start(relative, told))
+        if own.centred and any(mixed := _mix(found * states.scale, known)):
+            mix, told = mixed, _sum(mixed, known, relative)
+            own = Filter.fit(relative, told, centred=True)
+            found, states, _ = own.run(relative, told, own.start(relative, told))
+        nats += own.nats(relative, told)
+        tracks.append(Track(name, log, relation, tuple(bases), own, mix, Ranks.fit(found, least)))
+        moves.append(found * states.scale + told)
+    return nats, tuple(tracks), moves
 
 
 def _inward(group: Sequence[str], orders: Sequence[tuple[str, str]]) -> list[list[str]]:
@@ -453,15 +462,23 @@ def _relative(values: Floats, log: bool, relation: str, bases: Sequence[Floats])
     return -found if relation == "below" else found
 
 
-def _mix(found: Floats, earlier: Sequence[Floats]) -> tuple[float, ...]:
-    """How much of each of the earlier innovations is in these, by least squares; nothing where that explains little."""
-    columns = np.stack([np.nan_to_num(one).ravel() for one in earlier], 1) if earlier else np.zeros((found.size, 0))
-    known = ~np.isnan(found).ravel()
-    columns, own = np.clip(columns, -CUT, CUT)[known], np.clip(found.ravel(), -CUT, CUT)[known]
+def _mix(moves: Floats, earlier: Sequence[Floats]) -> tuple[float, ...]:
+    """How much of each of the earlier tracks' moves is in these (least squares); nothing where that explains little."""
+    known = ~np.isnan(moves).ravel()
+    columns = np.stack([_cut(one).ravel() for one in earlier], 1)[known] if earlier else np.zeros((known.sum(), 0))
+    own = _cut(moves).ravel()[known]
     weights, *_ = np.linalg.lstsq(columns, own, rcond=None)
-    explained = 1 - np.square(own - columns @ weights).sum() / max(np.square(own).sum(), LEAST_SCALE)
-    return tuple(weights.tolist() if explained >= EXPLAINED else (0.0,) * len(earlier))
+    left, all_of_it = np.square(own - columns @ weights).sum(), np.square(own).sum()
+    return tuple(weights.tolist() if left <= (1 - EXPLAINED) * all_of_it else (0.0,) * len(earlier))
 
 
-def _sum(mix: Sequence[float], earlier: Sequence[Floats]) -> Floats | float:
-    return sum((weight * np.nan_to_num(one) for weight, one in zip(mix, earlier, strict=True)), 0.0)
+def _cut(moves: Floats) -> Floats:
+    """Without outliers, 0 where there is no value."""
+    most = CUT * float(np.nanmean(np.abs(moves)))
+    return np.clip(np.nan_to_num(moves), -most, most)
+
+
+def _sum(mix: Sequence[float], earlier: Sequence[Floats], like: Floats) -> Floats:
+    """What the earlier tracks' moves tell of one more, in the shape of `like`."""
+    parts = (weight * np.nan_to_num(one) for weight, one in zip(mix, earlier, strict=True) if weight)
+    return sum(parts, np.zeros_like(like))
