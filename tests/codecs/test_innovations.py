@@ -95,7 +95,8 @@ def test_a_trend_is_learnt_where_moves_go_on_and_nowhere_else():
     assert np.nanmedian(off) < 1e-9
     moved = np.nanmean(np.abs(np.diff(values["carried"], axis=1)[:, 20:]))
     track = next(track for track in found.tracks if track.name == "carried")
-    innovations, states = track.filter.run(values["carried"], track.filter.start(values["carried"]))
+    told = np.zeros_like(values["carried"])
+    innovations, states, _ = track.filter.run(values["carried"], told, track.filter.start(values["carried"], told))
     assert np.nanmean(np.abs(innovations * states.scale)[:, 20:]) < 0.75 * moved
 
 
@@ -107,6 +108,19 @@ def test_only_what_explains_much_is_taken_out_of_a_column():
     mixes = {track.name: track.mix for track in found.tracks}
     assert min(mixes["both"]) > 0.3
     assert not any(mixes["hardly"])
+
+
+def test_states_after_a_step_are_those_from_which_the_next_one_goes_on():
+    values = windows(800)
+    found = Innovations.fit(values, 5)
+    ranks, states = found.encode(values)
+    following = {name: part[:, 11] for name, part in states.items()}
+    last = {name: part[:, -1] for name, part in states.items()}
+    ends = found.ends(values)
+    for step, known, then in ((10, {n: part[:, 10] for n, part in states.items()}, following), (-1, last, ends)):
+        after = found.after(known, {name: part[:, step] for name, part in ranks.items()})
+        for name, part in then.items():  # but for the outermost ranks, which are cut
+            assert np.quantile(np.abs(after[name] - part), 0.9) < 1e-9, name
 
 
 def test_columns_that_stay_together_are_all_taken_by_their_logarithm_or_none():
