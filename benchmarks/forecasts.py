@@ -70,13 +70,13 @@ def main(
     for i, name in enumerate(names):
         ours = made[name].to_numpy(float).reshape(len(truth), paths, season).transpose(1, 0, 2)
         ours = np.where(np.isnan(ours), np.nanmedian(ours, axis=0), ours)  # a null says nothing of the value
-        rivals = {
+        told = {
+            family: ours,
             "seasonal naive": naive(known[name], past[name], season, paths, seed),
             "autoregression": autoregression(known[name], past[name], season, paths, seed),
         }
-        table[name] = {key: round(crps(value, truth[..., i]), 4) for key, value in {family: ours, **rivals}.items()}
-        losses = {key: round(quantile_loss(value, truth[..., i]), 4) for key, value in {family: ours, **rivals}.items()}
-        table[name]["quantile_loss"] = losses
+        table[name] = {key: round(crps(value, truth[..., i]), 4) for key, value in told.items()}
+        table[name]["quantile_loss"] = {k: round(quantile_loss(value, truth[..., i]), 4) for k, value in told.items()}
         table[name]["covered_90"] = round(covered(ours, truth[..., i]), 3)
         typer.echo(f"{name}: {table[name]}")
     found = {"system": system, "fit_minutes": fit, "forecast_minutes": spent, "origins": len(truth), "scores": table}

@@ -163,13 +163,16 @@ def series_charts(distributions: Json, limit: int) -> list[SeriesCharts]:
             for key, what, dash in (("memory", "values", "solid"), ("unrest", "moves", "dot"))
             for role in ("real", "synthetic")
         ]
-        told = _over("step", 10), {**_over("steps apart", 56), "showlegend": True, "legend": {**LEGEND, **HALVES}}
-        labels = f"Some synthetic series of {name}", f"Autocorrelations of {name}, real and synthetic"
-        charts = (
-            Chart(f"{kind}-{place}", {"data": data, "layout": layout}, 260, label)
-            for kind, data, layout, label in zip(("paths", "memory"), (paths, memory), told, labels, strict=True)
+        first = {"data": paths, "layout": _over("step", 10)}
+        legend = {"showlegend": True, "legend": {**LEGEND, **HALVES}}
+        second = {"data": memory, "layout": {**_over("steps apart", 56), **legend}}
+        out.append(
+            SeriesCharts(
+                name,
+                Chart(f"paths-{place}", first, 260, f"Some synthetic series of {name}"),
+                Chart(f"memory-{place}", second, 260, f"Autocorrelations of {name}, real and synthetic"),
+            )
         )
-        out.append(SeriesCharts(name, *charts))
     return out
 
 

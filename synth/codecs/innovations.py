@@ -3,16 +3,17 @@
 A level m, a trend b and a scale s go with every series, as in the innovations form of exponential smoothing (Hyndman et
 al. 2008), both damped:
 
-    z_t = (x_t - m_t) / s_t,
-    b_{t+1} = psi b_t + gamma cut(x_t - m_t),
-    m_{t+1} = c + phi (m_t - c) + alpha cut(x_t - m_t) + b_{t+1},
-    s_{t+1} = s_t + beta (|cut(x_t - m_t)| - s_t)
+    e_t = x_t - m_t - u_t,   z_t = e_t / s_t,
+    b_{t+1} = psi b_t + gamma (cut(e_t) + u_t),
+    m_{t+1} = c + phi (m_t - c) + alpha (cut(e_t) + u_t) + b_{t+1},
+    s_{t+1} = s_t + beta (|cut(e_t)| - s_t)
 
-It cuts at three scales, so that one outlier does not carry everything away; a level with alpha 1 is a random walk and
-follows without a cut. A column has a trend where that tells it clearly better. What is left has one spread at all
-times and levels, whatever the series did before, and its ranks are uniform; what others explain a good part of is
-told without that part. Columns that are equal are learnt once. Those that move together are told from each other, and
-those that are never below or above others from these, so that they never will be.
+where u_t is what the moves of columns that are told before tell of this one. It cuts at three scales, so that one
+outlier does not carry everything away; a level with alpha 1 is a random walk and follows without a cut. A column has
+a trend where that tells it clearly better. What is left has one spread at all times and levels, whatever the series
+did before, and its ranks are uniform; what others explain a good part of is told without that part. Columns that are
+equal are learnt once. Those that move together are told from each other, and those that are never below or above
+others from these, so that they never will be.
 """
 
 from __future__ import annotations
@@ -90,13 +91,13 @@ class Filter:
 
     def _scaled(self, values: Floats, told: Floats) -> Self:
         """With the mean scale of the errors that it makes."""
-        found, states, _ = self.run(values, told, self.start(values, told))
+        found, states, _ = self.run(values, told)
         errors = np.abs(found * states.scale)[:, 1:]
         return replace(self, scale=float(np.nanmean(errors)) or self.scale) if errors.size else self
 
     def nats(self, values: Floats, told: Floats) -> float:
         """Of a step, but for the first ones, by Laplace distributions."""
-        found, states, _ = self.run(values, told, self.start(values, told))
+        found, states, _ = self.run(values, told)
         return float(np.nanmean((np.log(states.scale) + np.abs(found))[:, 1:])) if values.shape[1] > 1 else 0.0
 
     def start(self, values: Floats, told: Floats) -> State:
@@ -120,9 +121,12 @@ class Filter:
             state = self.following(state, state.scale * z, part)
         return found, moves
 
-    def run(self, values: Floats, told: Floats, state: State) -> tuple[Floats, State, State]:
-        """Innovations (N, L) of series that begin at this state (N,), the state before each step (N, L), and that after
-        the last one (N,). told: (N, L) what is known of a step's distance from its level."""
+    def run(self, values: Floats, told: Floats) -> tuple[Floats, State, State]:
+        """Innovations (N, L) of series, the state before each step (N, L), and that after the last one (N,).
+
+        told: (N, L) what is known of a step's distance from its level
+        """
+        state = self.start(values, told)
         found = np.empty_like(values)
         states = State(*(np.empty_like(values) for _ in state))
         for t, (x, part) in enumerate(zip(values.T, told.T, strict=True)):
@@ -282,7 +286,7 @@ class Innovations:
         for track in self.tracks:
             relative = track.relative(values)
             told = _sum(track.mix, earlier, relative)
-            found, state, end = track.filter.run(relative, told, track.filter.start(relative, told))
+            found, state, end = track.filter.run(relative, told)
             ranks[track.name] = track.ranks.of(found)
             ranks[track.name][np.isnan(found)] = np.nan
             earlier.append(found * state.scale + told)
@@ -412,11 +416,11 @@ def _tell(
         known = [*earlier, *moves]
         mix, told = (0.0,) * len(known), np.zeros_like(relative)
         own = Filter.fit(relative, told, centred=relation in ("own", "beside"))
-        found, states, _ = own.run(relative, told, own.start(relative, told))
+        found, states, _ = own.run(relative, told)
         if own.centred and any(mixed := _mix(found * states.scale, known)):
             mix, told = mixed, _sum(mixed, known, relative)
             own = Filter.fit(relative, told, centred=True)
-            found, states, _ = own.run(relative, told, own.start(relative, told))
+            found, states, _ = own.run(relative, told)
         nats += own.nats(relative, told)
         tracks.append(Track(name, log, relation, tuple(bases), own, mix, Ranks.fit(found, least)))
         moves.append(found * states.scale + told)

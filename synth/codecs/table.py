@@ -131,9 +131,10 @@ class TableCodec:
         """Which of the modelled columns is the one called so; ConfigError where it is none of them."""
         if name not in self.schema.names:
             raise ConfigError(f"column {name!r} is unknown; there are: {', '.join(self.schema.names)}")
-        if name not in self.names:
+        names = self.names
+        if name not in names:
             raise ConfigError(f"column {name!r} is made anew, not learnt; no condition can be put on it")
-        return self.names.index(name)
+        return names.index(name)
 
     def spans(self, name: str, asked: Asked) -> Spans:
         """(K, 2) from where to where inside each token of a column a value is as asked."""

@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 
 LAGS = 10
 TAIL = 0.05  # share of the moves that are its tail
-PATHS = 5  # synthetic series that the report draws
+PATHS = 5  # synthetic series that the report draws, one in each of its colours
 LEAST = 20  # moves that a tail is read from
 
 _NONE = "no unseen real or no synthetic series of two steps or more"
