@@ -1,42 +1,25 @@
 """Numbers of series as innovations: how far each step is from what smoothing of the earlier ones expects.
 
-A level m, a trend b and a scale s go with every series, as in the innovations form of exponential smoothing (Hyndman et
-al. 2008), both damped:
-
-    e_t = x_t - m_t - u_t,   z_t = e_t / s_t,
-    b_{t+1} = psi b_t + gamma (cut(e_t) + u_t),
-    m_{t+1} = c + phi (m_t - c) + alpha (cut(e_t) + u_t) + b_{t+1},
-    s_{t+1} = s_t + beta (|cut(e_t)| - s_t)
-
-where u_t is what the moves of columns that are told before tell of this one. It cuts at three scales, so that one
-outlier does not carry everything away; a level with alpha 1 is a random walk and follows without a cut. A column has
-a trend where that tells it clearly better. What is left has one spread at all times and levels, whatever the series
-did before, and its ranks are uniform; what others explain a good part of is told without that part. Columns that are
-equal are learnt once. Those that move together are told from each other, and those that are never below or above
-others from these, so that they never will be.
+What the smoothing of a column (`synth.codecs.smoothing`) leaves has one spread at all times and levels, whatever the
+series did before, and its ranks are uniform; what others explain a good part of is told without that part. Columns that
+are equal are learnt once. Those that move together are told from each other: where one begins at what another had come
+to (as a market opens near its last close), from that; and those that are never below or above others from these, so
+that they never will be.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from itertools import permutations
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, Literal, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]  # (N, L) values of a column, NaN where there are none
+from synth.codecs.smoothing import CLEARLY, CUT, Filter, Floats, State, first_known
 
-ALPHAS = (1.0, 0.8, 0.6, 0.4, 0.3, 0.2, 0.1, 0.05, 0.02)
-PHIS = (1.0, 0.99, 0.97, 0.95, 0.9, 0.8)
-BETAS = (0.04, 0.01, 0.02, 0.06, 0.1, 0.15)
-GAMMAS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.7)
-PSIS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
-CLEARLY = 0.02  # nats of a step that a trend gains at least
-CUT = 3.0  # scales from which on a value is an outlier
-LEAST_SCALE = 1e-3  # of the mean scale
-TRIED = 2000  # series that the parameters are chosen on
+Relation = Literal["own", "after", "beside", "above", "below"]
+
 PERSISTENT = 0.5  # correlation of a step with the next one from which on a column is smoothed
 VALUES, COMMON = 50, 0.2  # different values that it has at least, and share of the most frequent one at most
 RANGE = 3.0  # ratio of a high to a low quantile from which on positive values are taken by their logarithm
@@ -46,109 +29,6 @@ TOGETHER = 2.0  # standard deviations of one step within which columns that move
 EXPLAINED = 0.1  # share of a column's innovations that are in earlier ones' from which on these are taken out
 TAIL = (0.5, 1, 2, 3, 4, 6, 8, 11, 14, 18)  # knots near the ends, in rare rows
 KNOTS = np.arange(0.02, 0.981, 0.004)
-
-
-class State(NamedTuple):
-    """What smoothing knows before a step, (N,) or (N, L): the value that it expects, how that moves, and the scale."""
-
-    level: Floats
-    trend: Floats
-    scale: Floats
-
-
-@dataclass(frozen=True)
-class Filter:
-    """The smoothing of one column. centred: whether there is a level; it is 0 otherwise."""
-
-    centred: bool
-    mean: float
-    scale: float
-    alpha: float = 1.0
-    phi: float = 1.0
-    beta: float = BETAS[0]
-    gamma: float = 0.0
-    psi: float = 0.0
-
-    @classmethod
-    def fit(cls, values: Floats, told: Floats, *, centred: bool) -> Self:
-        """The parameters under which Laplace distributions with these levels and scales tell the values best; a trend
-        where it tells them clearly better."""
-        values, told = (part[:: -(-len(values) // TRIED)] for part in (values, told))
-        known = values[~np.isnan(values)]
-        mean = float(known.mean()) if centred else 0.0
-        first = cls(centred, mean, float(np.abs(known - mean).mean()) or 1.0)
-        levels = [(a, p) for a in ALPHAS for p in PHIS] if centred else [(1.0, 1.0)]
-        best = cls._best([replace(first, alpha=a, phi=p) for a, p in levels], values, told)
-        if centred:
-            moving = cls._best([replace(best, gamma=g, psi=p) for g in GAMMAS for p in PSIS], values, told)
-            moving = cls._best([replace(moving, phi=p) for p in PHIS], values, told)
-            best = moving if moving.nats(values, told) < best.nats(values, told) - CLEARLY else best
-        return min((replace(best, beta=b) for b in BETAS), key=lambda one: one.nats(values, told))
-
-    @classmethod
-    def _best(cls, filters: Sequence[Self], values: Floats, told: Floats) -> Self:
-        return min((one._scaled(values, told) for one in filters), key=lambda one: one.nats(values, told))
-
-    def _scaled(self, values: Floats, told: Floats) -> Self:
-        """With the mean scale of the errors that it makes."""
-        found, states, _ = self.run(values, told)
-        errors = np.abs(found * states.scale)[:, 1:]
-        return replace(self, scale=float(np.nanmean(errors)) or self.scale) if errors.size else self
-
-    def nats(self, values: Floats, told: Floats) -> float:
-        """Of a step, but for the first ones, by Laplace distributions."""
-        found, states, _ = self.run(values, told)
-        return float(np.nanmean((np.log(states.scale) + np.abs(found))[:, 1:])) if values.shape[1] > 1 else 0.0
-
-    def start(self, values: Floats, told: Floats) -> State:
-        """The state (N,) before the first step, as smoothing backwards in time leaves it."""
-        none = np.zeros(len(values))
-        level = _first(values[:, ::-1], self.mean) if self.centred else none
-        state = State(level, none, np.full(len(values), self.scale))
-        if self.alpha == 1:  # a step back is the next one's move, turned round
-            told = -np.pad(told[:, 1:], ((0, 0), (0, 1)))
-        for x, part in zip(values.T[::-1], told.T[::-1], strict=True):
-            state = self.following(state, x - state.level - part, part)
-        level = _first(values, self.mean) if self.centred and self.alpha == 1 else state.level - state.trend
-        return State(level, -state.trend, state.scale)
-
-    def values(self, innovations: Floats, told: Floats, state: State) -> tuple[Floats, Floats]:
-        """What `run` turned into innovations (N, L), and how far each is from its level."""
-        found, moves = np.empty_like(innovations), np.empty_like(innovations)
-        for t, (z, part) in enumerate(zip(innovations.T, told.T, strict=True)):
-            moves[:, t] = part + state.scale * z
-            found[:, t] = state.level + moves[:, t]
-            state = self.following(state, state.scale * z, part)
-        return found, moves
-
-    def run(self, values: Floats, told: Floats) -> tuple[Floats, State, State]:
-        """Innovations (N, L) of series, the state before each step (N, L), and that after the last one (N,).
-
-        told: (N, L) what is known of a step's distance from its level
-        """
-        state = self.start(values, told)
-        found = np.empty_like(values)
-        states = State(*(np.empty_like(values) for _ in state))
-        for t, (x, part) in enumerate(zip(values.T, told.T, strict=True)):
-            error = x - state.level - part
-            found[:, t] = error / state.scale
-            for kept, now in zip(states, state, strict=True):
-                kept[:, t] = now
-            state = self.following(state, error, part)
-        return found, states, state
-
-    def following(self, state: State, error: Floats, told: Floats) -> State:
-        """After one more step (N,); where there is no value nothing changes."""
-        level, trend, scale = state
-        none = np.isnan(error)
-        cut = np.clip(error, -CUT * scale, CUT * scale)
-        if self.centred:
-            bent = self.psi * trend + self.gamma * (cut + told)
-            full = (error if self.alpha == 1 else cut) + told
-            moved = self.mean + self.phi * (level - self.mean) + self.alpha * full
-            level, trend = np.where(none, level, moved + bent), np.where(none, trend, bent)
-        spread = np.maximum(scale + self.beta * (np.abs(cut) - scale), LEAST_SCALE * self.scale)
-        return State(level, trend, np.where(none, scale, spread))
 
 
 @dataclass(frozen=True)
@@ -180,30 +60,34 @@ class Ranks:
 
 @dataclass(frozen=True)
 class Track:
-    """One column. relation: what it is told from; above, below: never beyond any of `bases`; beside: from the first.
+    """One column. relation: what it is told from; above, below: never beyond any of `bases`; beside: from the first;
+    after: from where the first, a later track, was one step before.
 
     log: whether values are taken by their logarithm
     mix: how much of the moves of the earlier tracks, which are their distances from their levels, is in its own
+    reach: lowest and highest error; none goes further, however large the scale has become
     """
 
     name: str
     log: bool
-    relation: Literal["own", "beside", "above", "below"]
+    relation: Relation
     bases: tuple[str, ...]
     filter: Filter
     mix: tuple[float, ...]
     ranks: Ranks
+    reach: tuple[float, float]
 
     @property
     def states(self) -> tuple[str, ...]:
         """What a series begins with."""
-        there = {"level": self.filter.centred, "trend": self.filter.gamma > 0, "scale": True}
+        after, trend = self.relation == "after", self.filter.gamma > 0
+        there = {"before": after, "level": self.filter.centred, "trend": trend, "scale": True}
         return tuple(what for what, known in there.items() if known)
 
     def named(self, state: State) -> dict[str, Floats]:
         """A state's parts by the names that they have among all states, the scale as a logarithm."""
         known = state._replace(scale=np.log(state.scale))._asdict()
-        return {f"{self.name} {what}": known[what] for what in self.states}
+        return {f"{self.name} {what}": known[what] for what in self.states if what in known}
 
     def given(self, states: Mapping[str, Floats]) -> State:
         """This column's out of all states."""
@@ -215,10 +99,17 @@ class Track:
         """The column as it is smoothed, given all columns."""
         return _relative(values[self.name], self.log, self.relation, [values[name] for name in self.bases])
 
-    def absolute(self, relative: Floats, values: Mapping[str, Floats]) -> Floats:
-        """What `relative` turned into it, given the earlier columns."""
-        base = _base(self.log, self.relation, [values[name] for name in self.bases], relative)
-        found = base - relative if self.relation == "below" else base + relative
+    def before(self, values: Mapping[str, Floats]) -> Floats:
+        """(N, L + 1) what is known before each step, and after the last one, of the column that it is told after."""
+        return _before(*(_line(values[name], self.log) for name in (self.name, self.bases[0])))
+
+    def value(self, error: Floats, told: Floats, states: Mapping[str, Floats], values: Mapping[str, Floats]) -> Floats:
+        """It (N,) in a step with this error, given the columns that are told before."""
+        after, below = self.relation == "after", self.relation == "below"
+        bases = [] if after else [_line(values[name], self.log) for name in self.bases]
+        base = states[f"{self.name} before"] if after else _base(bases, error, below=below)
+        relative = self.given(states).level + error + told
+        found = base - relative if below else base + relative
         with np.errstate(over="ignore"):
             return np.asarray(np.exp(found) if self.log else found)
 
@@ -252,7 +143,7 @@ class Innovations:
         earlier: list[Floats] = []
         for group in _groups(values, smooth):
             log = float(np.mean([_growing(values[name]) for name in group])) > GROWING
-            tried = [_tell(values, log, one, orders, earlier, least) for one in _inward(group, orders)]
+            tried = [_tell(values, log, one, after, orders, earlier, least) for one, after in _inward(group, orders)]
             _, told, found = min(tried, key=lambda each: each[0])
             tracks += told
             earlier += found
@@ -265,7 +156,7 @@ class Innovations:
 
     @property
     def states(self) -> list[str]:
-        """Names of what a series begins with and goes on with: levels, trends and (as logarithms) scales."""
+        """Names of what a series begins with and goes on with: lines, the scales as logarithms."""
         return [f"{track.name} {what}" for track in self.tracks for what in track.states]
 
     def encode(self, values: Mapping[str, Floats]) -> tuple[dict[str, Floats], dict[str, Floats]]:
@@ -292,29 +183,38 @@ class Innovations:
             earlier.append(found * state.scale + told)
             states |= track.named(state)
             ends |= track.named(end)
+            if track.relation == "after":
+                before = track.before(values)
+                states[f"{track.name} before"], ends[f"{track.name} before"] = before[:, :-1], before[:, -1]
         return ranks, states, ends
 
-    def after(self, states: Mapping[str, Floats], ranks: Mapping[str, Floats]) -> dict[str, Floats]:
-        """The states (N,) after one more step of these ranks (N,), NaN where it has no value."""
-        found: dict[str, Floats] = {}
+    def step(
+        self, states: Mapping[str, Floats], ranks: Mapping[str, Floats]
+    ) -> tuple[dict[str, Floats], dict[str, Floats]]:
+        """Columns (N,) of one more step of these ranks (N,), NaN where it has no value, and the states after it."""
+        values: dict[str, Floats] = {}
+        following: dict[str, Floats] = {}
         earlier: list[Floats] = []
         for track in self.tracks:
             state = track.given(states)
-            error = state.scale * track.ranks.values(ranks[track.name])
+            error = np.clip(state.scale * track.ranks.values(ranks[track.name]), *track.reach)
             told = _sum(track.mix, earlier, error)
             earlier.append(error + told)
-            found |= track.named(track.filter.following(state, error, told))
-        return found
+            values[track.name] = track.value(error, told, states, values)
+            following |= track.named(track.filter.following(state, error, told))
+        for track in self.tracks:
+            if track.relation == "after":
+                name, latest = f"{track.name} before", _line(values[track.bases[0]], track.log)
+                following[name] = np.where(np.isnan(latest), states[name], latest)
+        return values, following
 
     def decode(self, ranks: Mapping[str, Floats], states: Mapping[str, Floats]) -> dict[str, Floats]:
         """Columns (N, L) of these ranks that begin at these states (N,), and the copies; orders are kept."""
-        values: dict[str, Floats] = {}
-        earlier: list[Floats] = []
-        for track in self.tracks:
-            found = track.ranks.values(ranks[track.name])
-            relative, moves = track.filter.values(found, _sum(track.mix, earlier, found), track.given(states))
-            earlier.append(moves)
-            values[track.name] = track.absolute(relative, values)
+        values = {track.name: np.empty_like(ranks[track.name]) for track in self.tracks}
+        for t in range(max((part.shape[1] for part in values.values()), default=0)):
+            now, states = self.step(states, {name: ranks[name][:, t] for name in values})
+            for name, part in now.items():
+                values[name][:, t] = part
         for low, high in self.orders:
             values[high] = np.fmax(values[high], np.where(np.isnan(values[high]), np.nan, values[low]))
         return values | {name: values[other] for name, other in self.copies.items()}
@@ -335,17 +235,11 @@ class Innovations:
                 Filter(**one["filter"]),
                 tuple(one["mix"]),
                 Ranks(tuple(one["ranks"]["p"]), tuple(one["ranks"]["x"])),
+                tuple(one["reach"]),
             )
             for one in state["tracks"]
         )
         return cls(tracks, state["copies"], tuple((low, high) for low, high in state["orders"]))
-
-
-def _first(values: Floats, otherwise: float) -> Floats:
-    """(N,) first known value of each series."""
-    known = ~np.isnan(values)
-    found = values[np.arange(len(values)), known.argmax(1)] if values.shape[1] else np.full(len(values), np.nan)
-    return np.where(known.any(1), found, otherwise)
 
 
 def _smooth(values: Floats) -> bool:
@@ -402,33 +296,38 @@ def _tell(
     values: Mapping[str, Floats],
     log: bool,
     group: Sequence[str],
+    after: str | None,
     orders: Sequence[tuple[str, str]],
     earlier: Sequence[Floats],
     least: int,
 ) -> tuple[float, tuple[Track, ...], list[Floats]]:
-    """Columns told in this order: the nats of a step that this takes, their tracks and moves."""
+    """Columns told in this order, the first one after that other: the nats of a step that this takes (with what
+    `after` has to gain), their tracks and moves."""
     tracks: list[Track] = []
     moves: list[Floats] = []
-    nats = 0.0
+    nats = CLEARLY if after else 0.0
     for name in group:
-        relation, bases = _relation(name, [track.name for track in tracks], orders)
+        relation, bases = _relation(name, [track.name for track in tracks], after, orders)
         relative = _relative(values[name], log, relation, [values[base] for base in bases])
         known = [*earlier, *moves]
         mix, told = (0.0,) * len(known), np.zeros_like(relative)
         own = Filter.fit(relative, told, centred=relation in ("own", "beside"))
         found, states, _ = own.run(relative, told)
-        if own.centred and any(mixed := _mix(found * states.scale, known)):
+        if relation not in ("above", "below") and any(mixed := _mix(found * states.scale, known)):
             mix, told = mixed, _sum(mixed, known, relative)
-            own = Filter.fit(relative, told, centred=True)
+            own = Filter.fit(relative, told, centred=own.centred)
             found, states, _ = own.run(relative, told)
         nats += own.nats(relative, told)
-        tracks.append(Track(name, log, relation, tuple(bases), own, mix, Ranks.fit(found, least)))
-        moves.append(found * states.scale + told)
+        errors = found * states.scale
+        ranks, ends = Ranks.fit(found, least), Ranks.fit(errors, least).x
+        tracks.append(Track(name, log, relation, tuple(bases), own, mix, ranks, (ends[0], ends[-1])))
+        moves.append(errors + told)
     return nats, tuple(tracks), moves
 
 
-def _inward(group: Sequence[str], orders: Sequence[tuple[str, str]]) -> list[list[str]]:
-    """Orders in which columns can be told: those that lie between others first, each of some of these as the first."""
+def _inward(group: Sequence[str], orders: Sequence[tuple[str, str]]) -> list[tuple[list[str], str | None]]:
+    """Orders in which columns can be told, and after which one the first: those that lie between others before these,
+    each of some of them as the first, on its own or after each of some others."""
 
     def extreme(name: str) -> int:
         above = sum(low == name and high in group for low, high in orders)
@@ -437,33 +336,52 @@ def _inward(group: Sequence[str], orders: Sequence[tuple[str, str]]) -> list[lis
 
     inward = sorted(group, key=extreme)
     firsts = [name for name in inward if extreme(name) == extreme(inward[0])][:FIRSTS]
-    return [[first, *(name for name in inward if name != first)] for first in firsts]
+    return [
+        ([first, *(name for name in inward if name != first)], after)
+        for first in firsts
+        for after in (None, *firsts)
+        if after != first
+    ]
 
 
 def _relation(
-    name: str, before: Sequence[str], orders: Sequence[tuple[str, str]]
-) -> tuple[Literal["own", "beside", "above", "below"], list[str]]:
+    name: str, before: Sequence[str], after: str | None, orders: Sequence[tuple[str, str]]
+) -> tuple[Relation, list[str]]:
     lower = [other for other in before if (other, name) in orders]
     upper = [other for other in before if (name, other) in orders]
     if lower:
         return "above", lower
     if upper:
         return "below", upper
-    return ("beside", list(before[:1])) if before else ("own", [])
+    if before:
+        return "beside", list(before[:1])
+    return ("after", [after]) if after else ("own", [])
 
 
-def _base(log: bool, relation: str, bases: Sequence[Floats], like: Floats) -> Floats:
-    """What a column is told from, (N, L)."""
+def _line(values: Floats, log: bool) -> Floats:
+    """Values as they are smoothed; none where there is no logarithm."""
+    return np.log(np.where(values > 0, values, np.nan)) if log else values
+
+
+def _base(bases: Sequence[Floats], like: Floats, *, below: bool) -> Floats:
+    """What a column is told from, in the shape of `like`."""
     if not bases:
         return np.zeros_like(like)
-    base = np.minimum.reduce(bases) if relation == "below" else np.maximum.reduce(bases)
-    return np.asarray(np.log(base) if log else base)
+    return np.asarray(np.minimum.reduce(bases) if below else np.maximum.reduce(bases))
 
 
-def _relative(values: Floats, log: bool, relation: str, bases: Sequence[Floats]) -> Floats:
-    own = np.log(np.where(values > 0, values, np.nan)) if log else values
-    found = own - _base(log, relation, bases, own)
-    return -found if relation == "below" else found
+def _before(own: Floats, base: Floats) -> Floats:
+    """(N, L + 1) the last value of `base` before each step and after the last one, at first the first of `own`."""
+    known = np.concatenate([first_known(own, 0.0)[:, None], base], 1)
+    places = np.where(np.isnan(known), 0, np.arange(known.shape[1]))
+    return np.take_along_axis(known, np.maximum.accumulate(places, 1), 1)
+
+
+def _relative(values: Floats, log: bool, relation: Relation, bases: Sequence[Floats]) -> Floats:
+    own, lines = _line(values, log), [_line(base, log) for base in bases]
+    below = relation == "below"
+    base = _before(own, lines[0])[:, :-1] if relation == "after" else _base(lines, own, below=below)
+    return base - own if below else own - base
 
 
 def _mix(moves: Floats, earlier: Sequence[Floats]) -> tuple[float, ...]:

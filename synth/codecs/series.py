@@ -21,8 +21,9 @@ from synth.codecs import dates
 from synth.codecs.columns import ColumnCodec, flat
 from synth.codecs.columns.datetime import from_ticks
 from synth.codecs.columns.number import from_line
-from synth.codecs.innovations import Floats, Innovations
+from synth.codecs.innovations import Innovations
 from synth.codecs.rules.quantities import NANOSECONDS
+from synth.codecs.smoothing import Floats
 from synth.codecs.table import Labelled, Spans, TableCodec, restore
 from synth.codecs.text import is_text, scalar_array, value_type
 from synth.errors import InputError
@@ -210,7 +211,7 @@ class SeriesCodec(Labelled):
             rows, rng = np.arange(len(tokens)), np.random.default_rng(0)
             found = codec.decode(tokens[:, d], rows, rng, places[:, d])
             ranks[name] = found.to_numpy(zero_copy_only=False)
-        return self.innovations.after(states, ranks)
+        return self.innovations.step(states, ranks)[1]
 
     @cached_property
     def _tracked(self) -> dict[str, tuple[int, ColumnCodec]]:

@@ -43,6 +43,52 @@ def test_equal_and_ordered_columns_are_found_and_kept():
     assert (made["adjusted"] == made["close"]).all()
 
 
+def gapped(series: int = 300, length: int = 40) -> dict[str, np.ndarray]:
+    """A market that opens with a jump from its last close, small or large, and closes after a day's moves."""
+    rng = np.random.default_rng(0)
+    gaps = 0.5 * rng.standard_t(3, size=(series, length))
+    days = rng.normal(size=(series, length))
+    close = 500 + (gaps + days).cumsum(1)
+    values = {"close": close, "open": close - days}
+    holes = rng.random(close.shape) < 0.1
+    return {name: np.where(holes, np.nan, part) for name, part in values.items()}
+
+
+def test_a_column_that_begins_where_another_ended_is_told_from_that():
+    values = gapped()
+    found = Innovations.from_state(json.loads(json.dumps(Innovations.fit(values, 5).state())))
+    tracks = {track.name: track for track in found.tracks}
+    assert [(track.name, track.relation, track.bases) for track in found.tracks] == [
+        ("open", "after", ("close",)),
+        ("close", "beside", ("open",)),
+    ]
+    assert not any(tracks["close"].mix)
+    assert found.states[:2] == ["open before", "open scale"]
+    ranks, states = found.encode(values)
+    first, last = states["open before"][:, 0], found.ends(values)["open before"]
+    known = ~np.isnan(values["open"])
+    np.testing.assert_array_equal(first, values["open"][np.arange(300), known.argmax(1)])
+    np.testing.assert_array_equal(last, values["close"][np.arange(300), 39 - known[:, ::-1].argmax(1)])
+    made = found.decode(ranks, {name: state[:, 0] for name, state in states.items()})
+    for name, part in values.items():
+        assert (np.isnan(made[name]) == np.isnan(part)).all()
+        assert np.nanmedian(np.abs(made[name] - part)) < 1e-9
+    gaps = made["open"][:, 1:] - made["close"][:, :-1]
+    assert np.nanstd(gaps) < 0.7 * np.nanstd(np.diff(made["open"], axis=1))
+
+
+def test_no_step_is_larger_than_any_that_was_learnt():
+    rng = np.random.default_rng(0)
+    calm = rng.normal(size=(400, 40)) * np.exp(rng.normal(0, 0.7, size=(400, 1)))
+    values = {"walk": calm.cumsum(1)}
+    found = Innovations.fit(values, 5)
+    _, states = encoded(found, values)
+    stormy = {name: np.full(400, state.max()) for name, state in states.items()}
+    made = found.decode({"walk": rng.random((400, 40)) ** 4}, stormy)["walk"]
+    largest = np.abs(np.diff(values["walk"], axis=1)).max()
+    assert 0.5 * largest < np.abs(np.diff(made, axis=1)).max() <= largest
+
+
 def test_what_was_encoded_comes_back_but_for_the_outermost():
     values = windows(1500)
     found = Innovations.from_state(json.loads(json.dumps(Innovations.fit(values, 5).state())))
@@ -117,7 +163,7 @@ def test_states_after_a_step_are_those_from_which_the_next_one_goes_on():
     last = {name: part[:, -1] for name, part in states.items()}
     ends = found.ends(values)
     for step, known, then in ((10, {n: part[:, 10] for n, part in states.items()}, following), (-1, last, ends)):
-        after = found.after(known, {name: part[:, step] for name, part in ranks.items()})
+        _, after = found.step(known, {name: part[:, step] for name, part in ranks.items()})
         for name, part in then.items():  # but for the outermost ranks, which are cut
             assert np.quantile(np.abs(after[name] - part), 0.9) < 1e-9, name
 
@@ -168,10 +214,10 @@ def test_states_follow_step_by_step():
     again, path = found.encode(values)
     now = {name: state[:, 0] for name, state in path.items()}
     for t in range(29):
-        now = found.after(now, {name: part[:, t] for name, part in again.items()})
+        _, now = found.step(now, {name: part[:, t] for name, part in again.items()})
         for name in found.states:
             np.testing.assert_allclose(now[name], path[name][:, t + 1], rtol=1e-3, atol=1e-3)
     ends = found.ends(values)
-    last = found.after(now, {name: part[:, 29] for name, part in again.items()})
+    _, last = found.step(now, {name: part[:, 29] for name, part in again.items()})
     for name in found.states:
         np.testing.assert_allclose(last[name], ends[name], rtol=1e-3, atol=1e-3)
