@@ -87,6 +87,32 @@ def test_a_step_is_told_nothing_of_itself_nor_when_its_series_begins(fitted):
     assert torch.isfinite(model.log_prob(batch)).all()
 
 
+def test_the_cache_tells_each_step_what_the_whole_pass_tells(fitted, monkeypatch):
+    model, heard = fitted.model_.eval(), []
+    draw = model.each.sample
+
+    def listening(n, generator, condition=None, told=None):
+        heard.append(told)
+        return draw(n, generator, condition, told)
+
+    monkeypatch.setattr(model.each, "sample", listening)
+    made = model.sample(6, torch.Generator().manual_seed(0))
+    observer, steps, places = model.layout.observer, made["steps"], made["step_places"]
+    states, seen = [observer.begin(made["tokens"].numpy(), made["places"].numpy())], []
+    for t in range(steps.shape[1]):
+        seen.append(torch.from_numpy(observer.seen(states[t])))
+        states.append(observer.after(states[t], steps[:, t].numpy(), places[:, t].numpy()))
+    path = torch.stack(seen, 1)
+    with torch.no_grad():
+        whole = model._hidden(made["tokens"], steps, path, None)
+    assert steps.shape[1] > 6
+    torch.testing.assert_close(torch.stack(heard, 1), whole, rtol=1e-4, atol=1e-4)
+    heard.clear()
+    known = {"steps": steps[:, :5], "states": path[:, :5]}
+    model.continued(made["tokens"], known, states[5], 2, torch.Generator().manual_seed(1))
+    torch.testing.assert_close(heard[0], whole[:, 5], rtol=1e-4, atol=1e-4)
+
+
 def test_forecasts_go_on_from_the_last_step(fitted):
     history = walks(40, 3)
     sizes = history.to_pandas().groupby("id", sort=False).size()
