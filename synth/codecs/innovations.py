@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import permutations
 from typing import Any, Literal, Self
 
 import numpy as np
 
-from synth.codecs.smoothing import CLEARLY, CUT, Filter, Floats, State, first_known
+from synth.codecs.smoothing import CUT, Filter, Floats, State, first_known
 
 Relation = Literal["own", "after", "beside", "above", "below"]
 
@@ -143,8 +144,9 @@ class Innovations:
         earlier: list[Floats] = []
         for group in _groups(values, smooth):
             log = float(np.mean([_growing(values[name]) for name in group])) > GROWING
-            tried = [_tell(values, log, one, after, orders, earlier, least) for one, after in _inward(group, orders)]
-            _, told, found = min(tried, key=lambda each: each[0])
+            tell = partial(_tell, values, log, orders, earlier, least, {})
+            order, after = min(_inward(values, log, group, orders), key=lambda one: tell(*one, settled=False)[0])
+            _, told, found = tell(order, after, settled=True)
             tracks += told
             earlier += found
         return cls(tracks, copies, orders)
@@ -295,27 +297,37 @@ def _together(first: Floats, second: Floats) -> bool:
 def _tell(
     values: Mapping[str, Floats],
     log: bool,
-    group: Sequence[str],
-    after: str | None,
     orders: Sequence[tuple[str, str]],
     earlier: Sequence[Floats],
     least: int,
+    fits: dict[tuple[str, Relation, frozenset[str]], Filter],
+    group: Sequence[str],
+    after: str | None,
+    *,
+    settled: bool,
 ) -> tuple[float, tuple[Track, ...], list[Floats]]:
-    """Columns told in this order, the first one after that other: the nats of a step that this takes (with what
-    `after` has to gain), their tracks and moves."""
+    """Columns told in this order, the first one after that other: the nats of a step that this takes, their tracks and
+    moves.
+
+    fits: what smooths a column where no others' moves are in it
+    settled: whether it is chosen anew where there are
+    """
     tracks: list[Track] = []
     moves: list[Floats] = []
-    nats = CLEARLY if after else 0.0
+    nats = 0.0
     for name in group:
         relation, bases = _relation(name, [track.name for track in tracks], after, orders)
         relative = _relative(values[name], log, relation, [values[base] for base in bases])
         known = [*earlier, *moves]
         mix, told = (0.0,) * len(known), np.zeros_like(relative)
-        own = Filter.fit(relative, told, centred=relation in ("own", "beside"))
+        key = (name, relation, frozenset(bases))
+        if key not in fits:
+            fits[key] = Filter.fit(relative, told, centred=relation in ("own", "beside"))
+        own = fits[key]
         found, states, _ = own.run(relative, told)
         if relation not in ("above", "below") and any(mixed := _mix(found * states.scale, known)):
             mix, told = mixed, _sum(mixed, known, relative)
-            own = Filter.fit(relative, told, centred=own.centred)
+            own = Filter.fit(relative, told, centred=own.centred) if settled else own
             found, states, _ = own.run(relative, told)
         nats += own.nats(relative, told)
         errors = found * states.scale
@@ -325,22 +337,26 @@ def _tell(
     return nats, tuple(tracks), moves
 
 
-def _inward(group: Sequence[str], orders: Sequence[tuple[str, str]]) -> list[tuple[list[str], str | None]]:
+def _inward(
+    values: Mapping[str, Floats], log: bool, group: Sequence[str], orders: Sequence[tuple[str, str]]
+) -> list[tuple[list[str], str | None]]:
     """Orders in which columns can be told, and after which one the first: those that lie between others before these,
-    each of some of them as the first, on its own or after each of some others."""
+    each of some of them as the first, on its own or after one that it is nearer to, one step later, than to itself."""
 
     def extreme(name: str) -> int:
         above = sum(low == name and high in group for low, high in orders)
         below = sum(high == name and low in group for low, high in orders)
         return abs(above - below)
 
+    def far(name: str, before: str) -> float:
+        return float(np.nanmean(np.abs(_relative(values[name], log, "after", [values[before]]))))
+
     inward = sorted(group, key=extreme)
     firsts = [name for name in inward if extreme(name) == extreme(inward[0])][:FIRSTS]
     return [
         ([first, *(name for name in inward if name != first)], after)
         for first in firsts
-        for after in (None, *firsts)
-        if after != first
+        for after in (None, *(name for name in firsts if far(first, name) < far(first, first)))
     ]
 
 

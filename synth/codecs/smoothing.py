@@ -31,7 +31,7 @@ PSIS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 CLEARLY = 0.02  # nats of a step that a trend gains at least
 CUT = 3.0  # scales from which on a value is an outlier
 LEAST_SCALE = 1e-3  # of the mean scale
-TRIED = 2000  # series that the parameters are chosen on
+TRIED = 48_000  # steps that the parameters are chosen on
 
 
 class State(NamedTuple):
@@ -59,7 +59,7 @@ class Filter:
     def fit(cls, values: Floats, told: Floats, *, centred: bool) -> Self:
         """The parameters under which Laplace distributions with these levels and scales tell the values best; a trend
         where it tells them clearly better."""
-        values, told = (part[:: -(-len(values) // TRIED)] for part in (values, told))
+        values, told = (part[:: -(-values.size // TRIED)] for part in (values, told))
         known = values[~np.isnan(values)]
         mean = float(known.mean()) if centred else 0.0
         first = cls(centred, mean, float(np.abs(known - mean).mean()) or 1.0)
