@@ -9,10 +9,12 @@ that they never will be.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import permutations
+from types import MappingProxyType
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -27,6 +29,7 @@ RANGE = 3.0  # ratio of a high to a low quantile from which on positive values a
 GROWING = 0.25  # correlation of the logarithms of values and of moves from which on it is ratios that count
 FIRSTS = 4  # columns of a group that are tried as the first one
 TOGETHER = 2.0  # standard deviations of one step within which columns that move together stay apart
+EXACT = 1e-6  # of a column's moves: scale of one that is always what is expected
 EXPLAINED = 0.1  # share of a column's innovations that are in earlier ones' from which on these are taken out
 TAIL = (0.5, 1, 2, 3, 4, 6, 8, 11, 14, 18)  # knots near the ends, in rare rows
 KNOTS = np.arange(0.02, 0.981, 0.004)
@@ -98,11 +101,13 @@ class Track:
 
     def relative(self, values: Mapping[str, Floats]) -> Floats:
         """The column as it is smoothed, given all columns."""
-        return _relative(values[self.name], self.log, self.relation, [values[name] for name in self.bases])
+        bases = [values[name] for name in self.bases]
+        return _relative(values[self.name], self.log, self.relation, bases, self.filter.mean)
 
     def before(self, values: Mapping[str, Floats]) -> Floats:
         """(N, L + 1) what is known before each step, and after the last one, of the column that it is told after."""
-        return _before(*(_line(values[name], self.log) for name in (self.name, self.bases[0])))
+        own, base = (_line(values[name], self.log) for name in (self.name, self.bases[0]))
+        return _before(own, base, self.filter.mean)
 
     def value(self, error: Floats, told: Floats, states: Mapping[str, Floats], values: Mapping[str, Floats]) -> Floats:
         """It (N,) in a step with this error, given the columns that are told before."""
@@ -143,7 +148,8 @@ class Innovations:
         tracks: tuple[Track, ...] = ()
         earlier: list[Floats] = []
         for group in _groups(values, smooth):
-            log = float(np.mean([_growing(values[name]) for name in group])) > GROWING
+            positive = all(np.nanmin(values[name]) > 0 for name in group)
+            log = positive and float(np.mean([_growing(values[name]) for name in group])) > GROWING
             tell = partial(_tell, values, log, orders, earlier, least, {})
             order, after = min(_inward(values, log, group, orders), key=lambda one: tell(*one, settled=False)[0])
             _, told, found = tell(order, after, settled=True)
@@ -201,8 +207,9 @@ class Innovations:
             state = track.given(states)
             error = np.clip(state.scale * track.ranks.values(ranks[track.name]), *track.reach)
             told = _sum(track.mix, earlier, error)
-            earlier.append(error + told)
             values[track.name] = track.value(error, told, states, values)
+            error = np.where(np.isnan(values[track.name]), np.nan, error)
+            earlier.append(error + told)
             following |= track.named(track.filter.following(state, error, told))
         for track in self.tracks:
             if track.relation == "after":
@@ -210,15 +217,24 @@ class Innovations:
                 following[name] = np.where(np.isnan(latest), states[name], latest)
         return values, following
 
-    def decode(self, ranks: Mapping[str, Floats], states: Mapping[str, Floats]) -> dict[str, Floats]:
-        """Columns (N, L) of these ranks that begin at these states (N,), and the copies; orders are kept."""
+    def decode(
+        self,
+        ranks: Mapping[str, Floats],
+        states: Mapping[str, Floats],
+        decimals: Mapping[str, int | None] = MappingProxyType({}),
+    ) -> dict[str, Floats]:
+        """Columns (N, L) of these ranks that begin at these states (N,), and the copies, with as many decimals as each
+        has; orders are kept."""
         values = {track.name: np.empty_like(ranks[track.name]) for track in self.tracks}
         for t in range(max((part.shape[1] for part in values.values()), default=0)):
             now, states = self.step(states, {name: ranks[name][:, t] for name in values})
             for name, part in now.items():
                 values[name][:, t] = part
-        for low, high in self.orders:
-            values[high] = np.fmax(values[high], np.where(np.isnan(values[high]), np.nan, values[low]))
+        values = {name: _rounded(part, decimals.get(name)) for name, part in values.items()}
+        below = Counter(high for _, high in self.orders)
+        for low, high in sorted(self.orders, key=lambda pair: below[pair[0]]):
+            least = _rounded(values[low], decimals.get(high), up=True)
+            values[high] = np.fmax(values[high], np.where(np.isnan(values[high]), np.nan, least))
         return values | {name: values[other] for name, other in self.copies.items()}
 
     def state(self) -> dict[str, Any]:
@@ -317,17 +333,20 @@ def _tell(
     nats = 0.0
     for name in group:
         relation, bases = _relation(name, [track.name for track in tracks], after, orders)
-        relative = _relative(values[name], log, relation, [values[base] for base in bases])
+        line = _line(values[name], log)
+        mean, step = float(np.nanmean(line)), float(np.nanmean(np.abs(np.diff(line, axis=1))))
+        relative = _relative(values[name], log, relation, [values[base] for base in bases], mean)
+        fit = partial(Filter.fit, relative, centred=relation in ("own", "beside"), least=EXACT * step)
         known = [*earlier, *moves]
         mix, told = (0.0,) * len(known), np.zeros_like(relative)
         key = (name, relation, frozenset(bases))
         if key not in fits:
-            fits[key] = Filter.fit(relative, told, centred=relation in ("own", "beside"))
+            fits[key] = replace(fit(told), mean=mean) if relation == "after" else fit(told)
         own = fits[key]
         found, states, _ = own.run(relative, told)
         if relation not in ("above", "below") and any(mixed := _mix(found * states.scale, known)):
             mix, told = mixed, _sum(mixed, known, relative)
-            own = Filter.fit(relative, told, centred=own.centred) if settled else own
+            own = replace(fit(told), mean=own.mean) if settled else own
             found, states, _ = own.run(relative, told)
         nats += own.nats(relative, told)
         errors = found * states.scale
@@ -349,7 +368,7 @@ def _inward(
         return abs(above - below)
 
     def far(name: str, before: str) -> float:
-        return float(np.nanmean(np.abs(_relative(values[name], log, "after", [values[before]]))))
+        return float(np.nanmean(np.abs(_relative(values[name], log, "after", [values[before]], 0.0))))
 
     inward = sorted(group, key=extreme)
     firsts = [name for name in inward if extreme(name) == extreme(inward[0])][:FIRSTS]
@@ -386,17 +405,23 @@ def _base(bases: Sequence[Floats], like: Floats, *, below: bool) -> Floats:
     return np.asarray(np.minimum.reduce(bases) if below else np.maximum.reduce(bases))
 
 
-def _before(own: Floats, base: Floats) -> Floats:
+def _before(own: Floats, base: Floats, mean: float) -> Floats:
     """(N, L + 1) the last value of `base` before each step and after the last one, at first the first of `own`."""
-    known = np.concatenate([first_known(own, 0.0)[:, None], base], 1)
+    known = np.concatenate([first_known(own, mean)[:, None], base], 1)
     places = np.where(np.isnan(known), 0, np.arange(known.shape[1]))
     return np.take_along_axis(known, np.maximum.accumulate(places, 1), 1)
 
 
-def _relative(values: Floats, log: bool, relation: Relation, bases: Sequence[Floats]) -> Floats:
+def _rounded(values: Floats, decimals: int | None, *, up: bool = False) -> Floats:
+    if decimals is None:
+        return values
+    return np.ceil(np.round(values * 10.0**decimals, 6)) / 10.0**decimals if up else np.round(values, decimals)
+
+
+def _relative(values: Floats, log: bool, relation: Relation, bases: Sequence[Floats], mean: float) -> Floats:
     own, lines = _line(values, log), [_line(base, log) for base in bases]
     below = relation == "below"
-    base = _before(own, lines[0])[:, :-1] if relation == "after" else _base(lines, own, below=below)
+    base = _before(own, lines[0], mean)[:, :-1] if relation == "after" else _base(lines, own, below=below)
     return base - own if below else own - base
 
 

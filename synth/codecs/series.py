@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from decimal import Decimal
 from functools import cached_property
 from typing import Any, Self
 
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from synth.codecs import dates
 from synth.codecs.columns import ColumnCodec, flat
 from synth.codecs.columns.datetime import from_ticks
-from synth.codecs.columns.number import from_line
+from synth.codecs.columns.number import WIDE, from_line
 from synth.codecs.innovations import Innovations
 from synth.codecs.rules.quantities import NANOSECONDS
 from synth.codecs.smoothing import Floats
@@ -38,10 +39,11 @@ USUAL = 0.9  # share of the gaps that are equal where steps come at nearly regul
 LONGEST = 4096  # steps of a series
 MADE = "\x1f"  # begins the names of columns that are not the source's
 STEPS, START, GAP = f"{MADE}steps", f"{MADE}start", f"{MADE}gap"
+RANK = f"{MADE}rank of "
 CLOCK, WEEKDAY, SEASON = f"{MADE}time of day", f"{MADE}weekday", f"{MADE}time of year"
 YEAR = 365.25  # days
 TURNS = 2  # of a cycle that the times cover before it is told
-FAR = 2.0**62
+FAR = 2**62
 
 
 @dataclass(frozen=True)
@@ -218,7 +220,7 @@ class SeriesCodec(Labelled):
         """Column of innovations -> its place among a step's, and its codec."""
         codecs = dict(zip(self.each.schema.names, self.each.columns, strict=True))
         names = [track.name for track in self.innovations.tracks]
-        return {name: (self.each.place(MADE + name), codecs[MADE + name]) for name in names}
+        return {name: (self.each.place(RANK + name), codecs[RANK + name]) for name in names}
 
     def decode(
         self, arrays: Arrays, *, rows: range, rng: np.random.Generator, spans: Mapping[int, Spans] | None = None
@@ -250,9 +252,10 @@ class SeriesCodec(Labelled):
         """The nested table of what series have once and what their steps have, the first at (after) these times."""
         found = nesting(self.schema.arrow_schema)
         assert found is not None  # noqa: S101 - a schema of series has one
-        ranks = {track.name: _spread(steps.column(MADE + track.name), there) for track in self.innovations.tracks}
-        values = self.innovations.decode(ranks, states)
+        ranks = {track.name: _spread(steps.column(RANK + track.name), there) for track in self.innovations.tracks}
         types = {field.name: field.type for field in long_schema(self.schema.arrow_schema)}
+        digits = {name: decimals(self.schema[name], types[name]) for name in ranks}
+        values = self.innovations.decode(ranks, states, digits)
         offsets = pa.array(np.append(0, there.sum(1).cumsum()).astype(np.int32))
         columns = []
         for column in self.schema.columns:
@@ -366,10 +369,25 @@ def exact(values: Floats, column: Column, dtype: pa.DataType) -> pa.Array:
     values = np.where(null, 0.0, values)
     if column.minimum is not None and column.maximum is not None:
         values = np.clip(values, float(column.minimum), float(column.maximum))
+    inner, places = value_type(dtype), decimals(column, dtype)
+    if places is None:
+        return from_line(values, null, inner, None)
+    line = np.round(values * 10.0**places)
+    if np.abs(line).max(initial=0) < FAR:
+        return from_line(line.astype(np.int64), null, inner, places)
+    low, high = -FAR, FAR
+    if column.minimum is not None and column.maximum is not None:
+        low, high = (int(Decimal(str(end)).scaleb(places, WIDE)) for end in (column.minimum, column.maximum))
+    wide = [int(min(max(value, low), high)) for value in line.tolist()]
+    return from_line(np.array(wide, dtype=object), null, inner, places)
+
+
+def decimals(column: Column, dtype: pa.DataType) -> int | None:
+    """How many a column of this Arrow type has, None where there is no common number."""
     inner = value_type(dtype)
-    decimals = inner.scale if pa.types.is_decimal(inner) else column.decimals if pa.types.is_floating(inner) else 0
-    line = values if decimals is None else np.round(np.clip(values * 10.0**decimals, -FAR, FAR)).astype(np.int64)
-    return from_line(line, null, inner, decimals)
+    if pa.types.is_decimal(inner):
+        return int(inner.scale)
+    return column.decimals if pa.types.is_floating(inner) else 0
 
 
 def _clock(table: pa.Table, name: str) -> Clock:
@@ -424,7 +442,7 @@ def _parts(
     for name in found.steps:
         if name in ranks:
             cells = ranks[name][there]
-            steps[MADE + name] = pa.array(cells, mask=np.isnan(cells))
+            steps[RANK + name] = pa.array(cells, mask=np.isnan(cells))
         elif name not in (found.time, *innovations.copies):
             steps[name] = pc.list_flatten(table.column(name).combine_chunks())
     return pa.table(own), pa.table(steps), states

@@ -31,7 +31,8 @@ PSIS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 CLEARLY = 0.02  # nats of a step that a trend gains at least
 CUT = 3.0  # scales from which on a value is an outlier
 LEAST_SCALE = 1e-3  # of the mean scale
-TRIED = 48_000  # steps that the parameters are chosen on
+TRIED = 48_000  # values that the parameters are chosen on
+PIECE = 500  # steps of a series that are then looked at together
 
 
 class State(NamedTuple):
@@ -56,13 +57,16 @@ class Filter:
     psi: float = 0.0
 
     @classmethod
-    def fit(cls, values: Floats, told: Floats, *, centred: bool) -> Self:
+    def fit(cls, values: Floats, told: Floats, *, centred: bool, least: float) -> Self:
         """The parameters under which Laplace distributions with these levels and scales tell the values best; a trend
-        where it tells them clearly better."""
-        values, told = (part[:: -(-values.size // TRIED)] for part in (values, told))
+        where it tells them clearly better.
+
+        least: scale of values that all are what is expected
+        """
+        values, told = _tried(values, told)
         known = values[~np.isnan(values)]
         mean = float(known.mean()) if centred else 0.0
-        first = cls(centred, mean, float(np.abs(known - mean).mean()) or 1.0)
+        first = cls(centred, mean, max(float(np.abs(known - mean).mean()), least))
         levels = [(a, p) for a in ALPHAS for p in PHIS] if centred else [(1.0, 1.0)]
         best = cls._best([replace(first, alpha=a, phi=p) for a, p in levels], values, told)
         if centred:
@@ -126,6 +130,20 @@ class Filter:
             level, trend = np.where(none, level, moved + bent), np.where(none, trend, bent)
         spread = np.maximum(scale + self.beta * (np.abs(cut) - scale), LEAST_SCALE * self.scale)
         return State(level, trend, np.where(none, scale, spread))
+
+
+def _tried(values: Floats, told: Floats) -> tuple[Floats, Floats]:
+    """About TRIED values, in pieces of series drawn at random that have two or more, and what is told of them."""
+    N, L = values.shape
+    length = min(L, PIECE)
+    count = -(-L // length)
+    padding = ((0, 0), (0, count * length - L))
+    values = np.pad(values, padding, constant_values=np.nan).reshape(N * count, length)
+    told = np.pad(told, padding).reshape(N * count, length)
+    known = (~np.isnan(values)).sum(1)
+    chosen = np.random.default_rng(0).permutation(np.flatnonzero(known >= min(2, known.max())))
+    chosen = np.sort(chosen[: np.searchsorted(known[chosen].cumsum(), TRIED) + 1])
+    return values[chosen], told[chosen]
 
 
 def first_known(values: Floats, otherwise: float) -> Floats:

@@ -220,3 +220,81 @@ def test_states_follow_step_by_step():
     _, last = found.step(now, {name: part[:, 29] for name, part in again.items()})
     for name in found.states:
         np.testing.assert_allclose(last[name], ends[name], rtol=1e-3, atol=1e-3)
+
+
+def test_smoothing_is_chosen_on_series_of_all_kinds_and_needs_no_certain_steps():
+    rng = np.random.default_rng(0)
+    walk = rng.normal(size=(1200, 60)).cumsum(1)
+    walk[1::2] = 0.1 * rng.normal(size=(600, 60)) + rng.normal(size=(600, 1))
+    mixed, wild = (Innovations.fit({"x": part}, 5).tracks[0].filter for part in (walk, walk[::2]))
+    assert wild.scale > 0.7
+    assert 0.3 * wild.scale < mixed.scale < 0.8 * wild.scale
+    walk[::2] = np.nan
+    walk[1::2] = walk[1::2].cumsum(1)
+    assert Innovations.fit({"x": walk}, 5).tracks[0].filter.scale > 0
+    ones = np.full((1000, 20), np.nan)
+    ones[:, 0] = rng.normal(size=1000)
+    ones[[1, 2, 4]] = rng.normal(size=(3, 20)).cumsum(1)
+    assert np.isfinite(Innovations.fit({"x": ones}, 5).tracks[0].filter.scale)
+
+
+def test_a_column_that_always_begins_where_another_ended_does_so_in_any_unit():
+    rng = np.random.default_rng(0)
+    for unit in (1e-4, 1e4):
+        close = unit * (50 + rng.normal(size=(300, 30)).cumsum(1))
+        values = {"open": np.concatenate([close[:, :1], close[:, :-1]], 1), "close": close}
+        found = Innovations.fit(values, 5)
+        ranks, states = encoded(found, values)
+        made = found.decode({name: rng.random(part.shape) for name, part in ranks.items()}, states)
+        assert {track.name: track.relation for track in found.tracks} == {"open": "after", "close": "beside"}
+        np.testing.assert_allclose(made["open"][:, 1:], made["close"][:, :-1], rtol=1e-9)
+
+
+def test_a_value_that_has_no_logarithm_keeps_its_group_from_any():
+    rng = np.random.default_rng(0)
+    first = np.exp(rng.normal(0, 0.05, size=(300, 40)).cumsum(1) + rng.normal(0, 1.5, size=(300, 1)))
+    values = {name: first * np.exp(rng.normal(0, 0.01, size=first.shape)) for name in "abcd"}
+    values["d"][3, 5] = 0.0
+    found = Innovations.fit(values, 5)
+    assert len(found.tracks) == 4
+    assert not any(track.log for track in found.tracks)
+
+
+def test_what_is_told_from_a_null_is_null_and_moves_nothing():
+    values = gapped()
+    found = Innovations.fit(values, 5)
+    ranks, states = found.encode(values)
+    now = {name: part[:, 7] for name, part in states.items()}
+    step = {name: np.full(300, 0.9) for name in ranks} | {"open": np.full(300, np.nan)}
+    made, then = found.step(now, step)
+    assert np.isnan(made["close"]).all()
+    for name, part in now.items():
+        np.testing.assert_array_equal(then[name], part)
+
+
+def test_a_series_without_any_value_begins_where_others_are():
+    values = gapped()
+    for part in values.values():
+        part[:6] = np.nan
+    found = Innovations.fit(values, 5)
+    _, states = found.encode(values)
+    before = states["open before"]
+    assert abs(before[:6].mean() - before[6:].mean()) < before[6:].std()
+    made, _ = found.step({n: part[:, 0] for n, part in states.items()}, {n: np.full(300, 0.5) for n in values})
+    assert abs(made["close"][:6] - 500).max() < 50
+
+
+def test_orders_are_kept_where_columns_have_fewer_decimals_than_others():
+    rng = np.random.default_rng(0)
+    middle = 500 + 5 * rng.normal(size=(300, 30)).cumsum(1)
+    low, high = np.round(middle, 2), np.ceil(middle + rng.exponential(3, size=middle.shape))
+    values = {"low": low, "high": high, "top": np.round(high + rng.exponential(0.3, size=high.shape) + 0.05, 1)}
+    found = Innovations.fit(values, 5)
+    assert ("low", "high") in found.orders
+    ranks, states = encoded(found, values)
+    anything = {name: rng.random(part.shape) for name, part in ranks.items()}
+    made = found.decode(anything, states, {"low": 2, "high": 0, "top": 1})
+    for one, other in found.orders:
+        assert (made[one] <= made[other]).all()
+    assert (made["high"] == np.round(made["high"])).all()
+    assert np.abs(made["low"] * 100 - np.round(made["low"] * 100)).max() < 1e-6

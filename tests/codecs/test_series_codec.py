@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -107,3 +108,29 @@ def test_a_series_that_is_too_long_is_named():
     nested = nest(pa.table({"id": ["a"] * 5000 + ["b"] * 3, "x": np.arange(5003.0)}), entity=["id"])
     with pytest.raises(InputError, match="a series has 5,000 steps; 4,096 are learnt at most: cut it into windows"):
         fitted(nested)
+
+
+def test_a_column_may_be_called_as_what_is_made():
+    table = walks(300).rename_columns(["id", "kind", "at", "gap", "state", "count"])
+    nested = nest(table, entity=["id"], time="at")
+    made = again(fitted(nested), nested)
+    real, ours = flatten(nested).to_pandas(), flatten(made).to_pandas()
+    gaps = [frame.groupby("id", sort=False)["at"].diff().dropna() for frame in (real, ours)]
+    assert (gaps[0].to_numpy() == gaps[1].to_numpy()).all()
+    assert np.median(np.abs(real["gap"] - ours["gap"])) < 0.02
+
+
+@pytest.mark.parametrize(("dtype", "size"), [(pa.decimal128(38, 18), 1000), (pa.uint64(), 2**63), (pa.int64(), 2**62)])
+def test_numbers_that_need_more_than_64_bits_come_back(dtype, size):
+    rng = np.random.default_rng(0)
+    walk = 1.5 + 0.01 * rng.normal(size=(200, 12)).cumsum(1)
+    numbers = [Decimal(repr(value)) * size for value in walk.clip(1.2, 1.8).ravel().tolist()]
+    exact = numbers if pa.types.is_decimal(dtype) else [int(number) for number in numbers]
+    ids = pa.array(np.repeat(np.arange(200), 12).astype(str))
+    nested = nest(pa.table({"id": ids, "x": pa.array(exact, dtype)}), entity=["id"])
+    codec = fitted(nested)
+    assert codec.innovations.names == ["x"]
+    ours = flatten(again(codec, nested)).column("x").to_pylist()
+    off = [abs(float(one) / float(other) - 1) for one, other in zip(ours, exact, strict=True)]
+    assert np.median(off) < 1e-3
+    assert max(ours) <= max(exact)
