@@ -66,7 +66,7 @@ class Filter:
         values, told = _tried(values, told)
         known = values[~np.isnan(values)]
         mean = float(known.mean()) if centred else 0.0
-        first = cls(centred, mean, max(float(np.abs(known - mean).mean()), least))
+        first = cls(centred, mean, max(float(np.abs(known - mean).mean()), least) or 1.0)
         levels = [(a, p) for a in ALPHAS for p in PHIS] if centred else [(1.0, 1.0)]
         best = cls._best([replace(first, alpha=a, phi=p) for a, p in levels], values, told)
         if centred:
