@@ -19,7 +19,7 @@ from typing import Any, Literal, Self
 
 import numpy as np
 
-from synth.codecs.smoothing import CUT, Filter, Floats, State, first_known
+from synth.codecs.smoothing import CUT, Filter, Floats, State, first_known, nats
 
 Relation = Literal["own", "after", "beside", "above", "below"]
 
@@ -109,12 +109,11 @@ class Track:
         own, base = (_line(values[name], self.log) for name in (self.name, self.bases[0]))
         return _before(own, base, self.filter.mean)
 
-    def value(self, error: Floats, told: Floats, states: Mapping[str, Floats], values: Mapping[str, Floats]) -> Floats:
-        """It (N,) in a step with this error, given the columns that are told before."""
+    def value(self, relative: Floats, states: Mapping[str, Floats], values: Mapping[str, Floats]) -> Floats:
+        """It (N,) in a step, from how it is smoothed, the states before and the columns that are told before."""
         after, below = self.relation == "after", self.relation == "below"
         bases = [] if after else [_line(values[name], self.log) for name in self.bases]
-        base = states[f"{self.name} before"] if after else _base(bases, error, below=below)
-        relative = self.given(states).level + error + told
+        base = states[f"{self.name} before"] if after else _base(bases, relative, below=below)
         found = base - relative if below else base + relative
         with np.errstate(over="ignore"):
             return np.asarray(np.exp(found) if self.log else found)
@@ -207,7 +206,7 @@ class Innovations:
             state = track.given(states)
             error = np.clip(state.scale * track.ranks.values(ranks[track.name]), *track.reach)
             told = _sum(track.mix, earlier, error)
-            values[track.name] = track.value(error, told, states, values)
+            values[track.name] = track.value(state.level + error + told, states, values)
             error = np.where(np.isnan(values[track.name]), np.nan, error)
             earlier.append(error + told)
             following |= track.named(track.filter.following(state, error, told))
@@ -330,7 +329,7 @@ def _tell(
     """
     tracks: list[Track] = []
     moves: list[Floats] = []
-    nats = 0.0
+    total = 0.0
     for name in group:
         relation, bases = _relation(name, [track.name for track in tracks], after, orders)
         line = _line(values[name], log)
@@ -348,12 +347,12 @@ def _tell(
             mix, told = mixed, _sum(mixed, known, relative)
             own = replace(fit(told), mean=own.mean) if settled else own
             found, states, _ = own.run(relative, told)
-        nats += own.nats(relative, told)
+        total += nats(found, states)
         errors = found * states.scale
         ranks, ends = Ranks.fit(found, least), Ranks.fit(errors, least).x
         tracks.append(Track(name, log, relation, tuple(bases), own, mix, ranks, (ends[0], ends[-1])))
         moves.append(errors + told)
-    return nats, tuple(tracks), moves
+    return total, tuple(tracks), moves
 
 
 def _inward(

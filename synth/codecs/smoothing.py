@@ -86,9 +86,9 @@ class Filter:
         return replace(self, scale=float(np.nanmean(errors)) or self.scale) if errors.size else self
 
     def nats(self, values: Floats, told: Floats) -> float:
-        """Of a step, but for the first ones, by Laplace distributions."""
+        """As of `nats`, of what it leaves of them."""
         found, states, _ = self.run(values, told)
-        return float(np.nanmean((np.log(states.scale) + np.abs(found))[:, 1:])) if values.shape[1] > 1 else 0.0
+        return nats(found, states)
 
     def start(self, values: Floats, told: Floats) -> State:
         """The state (N,) before the first step, as smoothing backwards in time leaves it."""
@@ -130,6 +130,12 @@ class Filter:
             level, trend = np.where(none, level, moved + bent), np.where(none, trend, bent)
         spread = np.maximum(scale + self.beta * (np.abs(cut) - scale), LEAST_SCALE * self.scale)
         return State(level, trend, np.where(none, scale, spread))
+
+
+def nats(innovations: Floats, states: State) -> float:
+    """Of a step, but for the first ones, by Laplace distributions of these scales."""
+    found = (np.log(states.scale) + np.abs(innovations))[:, 1:]
+    return float(np.nanmean(found)) if found.shape[1] else 0.0
 
 
 def _tried(values: Floats, told: Floats) -> tuple[Floats, Floats]:
