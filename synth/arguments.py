@@ -12,8 +12,6 @@ from ruamel.yaml.error import YAMLError
 from synth.errors import ConfigError, InputError
 from synth.stored import AnyTable, Stored
 
-OPTIONS = ("model", "seed", "device", "max_minutes", "max_rows", "threads", "pseudo_labels")
-
 
 def declared(rules: Path | None, rare_values: int | None, domains: Path | None) -> dict[str, Any]:
     """What `Synthesizer.fit` is told of these files."""
@@ -35,12 +33,15 @@ def privacy(epsilon: float | None, delta: float | None) -> dict[str, float] | No
 
 def setting(text: str) -> tuple[str, Any]:
     """A hyper-parameter of key=value."""
+    from synth.config import OWN
+
     key, equals, value = text.partition("=")
     if not equals or not key:
         raise ConfigError(f"--set: expected key=value, found {text!r}")
     name = key.replace("-", "_")
-    if name in OPTIONS:
-        raise ConfigError(f"--set {name}: not a hyper-parameter; there is an option of that name")
+    if name in OWN:
+        option = "--epsilon" if name == "privacy" else f"--{name.replace('_', '-')}"
+        raise ConfigError(f"--set {name}: not a hyper-parameter; there is an option {option}")
     try:
         return name, YAML(typ="safe", pure=True).load(value)
     except YAMLError:

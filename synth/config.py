@@ -19,6 +19,7 @@ from synth.storage import read_text
 
 T = TypeVar("T")
 KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+OWN = ("model", "seed", "device", "max_minutes", "max_rows", "threads", "privacy", "pseudo_labels")  # of `Synthesizer`
 
 
 class Strict(BaseModel):
@@ -237,6 +238,16 @@ class Params(Strict):
         for name in self.sample.conditions:
             if name not in self.runs:
                 raise ValueError(f"sample.conditions: {name!r} is not a run; there are: {', '.join(self.runs)}")
+        return self
+
+    @model_validator(mode="after")
+    def _configs_hold_hyperparameters(self) -> Params:
+        configs = {f"models.{name}": config for name, config in self.models.items()}
+        configs |= {f"runs.{name}.config": run.config for name, run in self.runs.items()}
+        for place, config in configs.items():
+            for key in [key for key in OWN if key in config]:
+                whose = "the whole file" if key == "seed" else "a run"
+                raise ValueError(f"{place}.{key}: not a hyper-parameter, but a key of {whose}")
         return self
 
     def dataset(self, name: str) -> Dataset:

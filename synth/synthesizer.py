@@ -21,6 +21,7 @@ from synth.codecs.domains import check_noise, declared_codec, measured, private_
 from synth.codecs.modality import AnyCodec, codec_of
 from synth.codecs.rules.codec import RuledCodec
 from synth.codecs.table import restore
+from synth.config import OWN
 from synth.constraints import Rule
 from synth.description import DESCRIPTION, FORMAT_VERSION, read_description
 from synth.detection import detect, detect_again
@@ -74,6 +75,7 @@ class Synthesizer:
 
     def __init__(
         self,
+        /,
         model: str = "autoregressive",
         *,
         seed: int = 0,
@@ -107,8 +109,7 @@ class Synthesizer:
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Constructor arguments by name."""
-        own = ("model", "seed", "device", "max_minutes", "max_rows", "threads", "privacy", "pseudo_labels")
-        return {**{name: getattr(self, name) for name in own}, **self.config}
+        return {**{name: getattr(self, name) for name in OWN}, **self.config}
 
     def set_params(self, **params: Any) -> Synthesizer:
         """Change constructor arguments; returns self."""

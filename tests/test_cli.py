@@ -159,6 +159,12 @@ def test_models_are_listed(desk):
         (b"a,b\n1,2\ninf,4\n", (), "column 'a'"),
         (b"a,b\n1,2\n3,4\n", ("--set", "epochs=[1"), "--set epochs: '[1' is no value"),
         (b"a,b\n1,2\n3,4\n", ("--set", "seed=1"), "--set seed: not a hyper-parameter"),
+        (
+            b"a,b\n1,2\n3,4\n",
+            ("--set", "privacy=1"),
+            "--set privacy: not a hyper-parameter; there is an option --epsilon",
+        ),
+        (b"a,b\n1,2\n3,4\n", ("--set", "self=1"), "unknown key 'self'"),
         (b"a,b\n1,2\n3,4\n", ("--out", "."), ".: holds 'x.csv', which is not replaced"),
         (b"a,b\n1,2\n3,4\n", ("--out", "x.csv/m"), "x.csv"),
         (None, (), "x.csv: no such file"),

@@ -52,6 +52,12 @@ def test_a_run_has_the_last_word_over_its_family():
         ("runs: {r:", "gate: {quality.x: {}}\nruns: {r:", "gate.quality.x: give min, max or both"),
         ("runs: {r:", "seed: -1\nruns: {r:", "seed: Input should be greater"),
         ("runs: {r:", "runs: {d:", "a dataset has this name"),
+        (
+            "{epochs: 2}",
+            "{max_minutes: 2}",
+            "models.autoregressive.max_minutes: not a hyper-parameter, but a key of a run",
+        ),
+        ("{epochs: 3", "{seed: 3", "runs.r.config.seed: not a hyper-parameter, but a key of the whole file"),
         ("datasets: {d", "datasets: [d", "line 2: not YAML"),
     ],
 )
