@@ -11,6 +11,7 @@ import json
 import logging
 import math
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -48,7 +49,7 @@ class Epoch:
     number: counted from 1
     steps: optimisation steps since the start of the training
     train_loss: mean over the epoch's rows of the loss while training (dropout on); None where it may not be told
-    validation_loss: loss of the averaged weights on the validation rows, None where there are none
+    validation_loss: sum of what the averaged weights are judged by on the validation rows, None where there are none
     seconds: wall time since the start of the training, earlier runs that were resumed included
     learning_rate: of the epoch's last step
     """
@@ -128,8 +129,7 @@ class Progress:
     seconds: float = 0.0
     loss_sum: float = 0.0
     row_sum: int = 0
-    best_epoch: int = 0
-    best_loss: float | None = None
+    best: dict[str, tuple[int, float]] = field(default_factory=dict)  # of `judged`: epoch and loss
     epochs: list[Epoch] = field(default_factory=list)
 
 
@@ -147,11 +147,11 @@ def train(
 ) -> History:
     """Fit `model` to `arrays` (each (N, ...), the same N) by AdamW; leave it on `device` in its best state.
 
-    The best state is the averaged one (EMA) with the lowest loss on validation rows kept out of `arrays`;
-    where N is too small for any, the last. `max_minutes` bounds the wall time, that before a resume included,
-    and anneals the learning rate in time. With a `checkpoint` directory the state is saved every
-    `checkpoint_seconds`; a run of the same `fingerprint`, data size, seed and configuration resumes there to
-    the bytes of an uninterrupted run. The caller removes the directory once the result is safe.
+    The best state is the averaged one (EMA) with the lowest loss on validation rows kept out of `arrays`, by module
+    where the model is `judged` so; where N is too small for any, the last. `max_minutes` bounds the wall time, that
+    before a resume included, and anneals the learning rate in time. With a `checkpoint` directory the state is saved
+    every `checkpoint_seconds`; a run of the same `fingerprint`, data size, seed and configuration resumes there to the
+    bytes of an uninterrupted run. The caller removes the directory once the result is safe.
 
     Raises InputError for no rows or unequal lengths, TrainingError at a step whose loss is not finite.
     """
@@ -242,7 +242,8 @@ class Training:
         progress = self.progress
         if progress.step >= self.plan.steps:
             return "finished"
-        if progress.best_epoch and len(progress.epochs) - progress.best_epoch >= self.config.patience:
+        best = max((epoch for epoch, _ in progress.best.values()), default=0)
+        if best and len(progress.epochs) - best >= self.config.patience:
             return "patience"
         return "max_minutes" if progress.step and self.elapsed() >= self.budget else None
 
@@ -326,11 +327,13 @@ class Training:
     def finish_epoch(self, on_epoch: Callable[[Epoch], None] | None) -> None:
         """Validate the averaged weights, keep them where they are the best so far, and write the history."""
         progress = self.progress
-        validation = self.validate()
+        judged = self.validate()
         number = len(progress.epochs) + 1
-        if validation is None or progress.best_loss is None or validation < progress.best_loss:
-            progress.best_loss, progress.best_epoch = validation, number
-            self.best = {name: value.clone() for name, value in self.averaged.state_dict().items()}
+        for module, loss in judged.items():
+            if not self.validation_rows or module not in progress.best or loss < progress.best[module][1]:
+                progress.best[module] = number, loss
+                self.best = {**(self.best or {}), **self.weights_of(module, judged)}
+        validation = sum(judged.values()) if self.validation_rows else None
         rate = float(self.optimiser.param_groups[0]["lr"])
         mean = progress.loss_sum / max(progress.row_sum, 1)
         told = None if math.isnan(mean) else mean
@@ -341,17 +344,30 @@ class Training:
         if on_epoch:
             on_epoch(epoch)
 
+    def weights_of(self, module: str, judged: Iterable[str]) -> dict[str, Tensor]:
+        """The averaged weights that `judged` decides on under this name."""
+        others = tuple(f"{name}." for name in judged if name not in ("", module))
+        state = self.averaged.state_dict()
+        mine = f"{module}." if module else ""
+        return {
+            name: value.clone()
+            for name, value in state.items()
+            if name.startswith(mine) and not name.startswith(others)
+        }
+
     @torch.no_grad()
-    def validate(self) -> float | None:
-        """Mean loss of the averaged weights on the validation rows, with the same noise every time."""
+    def validate(self) -> dict[str, float]:
+        """What the averaged weights are judged by on the validation rows, with the same noise every time; 0 where there
+        are none."""
         if not self.validation_rows:
-            return None
+            return {"": 0.0}
         generator = self.generator(VALIDATION, 0, self.device)
-        total = 0.0
+        total: dict[str, float] = defaultdict(float)
         for start in range(0, self.validation_rows, VALIDATION_ROWS):
             batch = {name: tensor[start : start + VALIDATION_ROWS] for name, tensor in self.validation.items()}
-            total += float(self.averaged.loss(batch, generator)) * len(next(iter(batch.values())))
-        return total / self.validation_rows
+            for module, loss in self.averaged.judged(batch, generator).items():
+                total[module] += float(loss) * len(next(iter(batch.values())))
+        return {module: loss / self.validation_rows for module, loss in total.items()}
 
 
 def tensors_of(arrays: Mapping[str, NDArray[Any]]) -> tuple[dict[str, Tensor], int]:
@@ -436,6 +452,7 @@ class Checkpoint:
             return
         progress = json.loads(metadata["progress"])
         progress["epochs"] = [Epoch(**epoch) for epoch in progress["epochs"]]
+        progress["best"] = {module: tuple(best) for module, best in progress["best"].items()}
         run.progress = Progress(**progress)
         run.model.load_state_dict(under(tensors, "model/"))
         run.averaged.load_state_dict(under(tensors, "average/"))

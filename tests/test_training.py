@@ -147,6 +147,42 @@ def test_a_family_with_losses_of_its_own_changes_only_what_it_names_and_resumes(
     assert digest(resumed) == digest(whole)
 
 
+class Sides(Model):
+    """Columns that are judged worse from epoch to epoch, and a number beside them that goes on getting better."""
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.beside = torch.nn.Parameter(torch.zeros(()))
+        self.seen: list[dict[str, torch.Tensor]] = []
+
+    def loss(self, batch, generator):
+        return super().loss(batch, generator) + (self.beside - 1).square()
+
+    def judged(self, batch, generator):
+        self.seen.append({name: value.clone() for name, value in self.state_dict().items()})
+        return {"": (self.beside - 1).square(), "columns": torch.tensor(float(len(self.seen)))}
+
+
+def test_modules_that_are_judged_apart_have_best_epochs_of_their_own(tmp_path, monkeypatch):
+    tokens = toy(450)
+    whole, resumed = (small(tokens, Sides, epochs=6, patience=2) for _ in range(2))
+    run = Training(whole, {"tokens": torch.from_numpy(tokens)}, seed=0, device=CPU, max_minutes=None)
+    assert run.fit(None, 10, None) == "finished"
+    first, *_, last = run.averaged.seen
+    assert len(run.averaged.seen) == 6
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, (first if name.startswith("columns.") else last)[name])
+    assert not torch.equal(first["columns.embedding"], last["columns.embedding"])
+    assert first["beside"] < last["beside"]
+
+    stop_after(monkeypatch, run.plan.steps_per_epoch * 3 + 1)
+    with pytest.raises(KeyboardInterrupt):
+        fit(small(tokens, Sides, epochs=6, patience=2), tokens, checkpoint=tmp_path, checkpoint_seconds=0)
+    monkeypatch.undo()
+    fit(resumed, tokens, checkpoint=tmp_path)
+    assert digest(resumed) == digest(whole)
+
+
 @pytest.mark.parametrize("where", ["loss", "gradient"])
 def test_a_non_finite_step_stops_by_number_and_leaves_the_last_good_checkpoint(tmp_path, where):
     class Breaking(Model):

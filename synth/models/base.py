@@ -136,7 +136,15 @@ class GenerativeModel(Grown, ABC):
 
     @abstractmethod
     def loss(self, batch: Batch, generator: torch.Generator) -> Tensor:
-        """Scalar that training lowers; on validation rows, in evaluation mode, it decides which state is kept."""
+        """Scalar that training lowers."""
+
+    def judged(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
+        """On validation rows, in evaluation mode: the scalar that decides which state is kept.
+
+        A family whose modules share no weights may judge each by itself, as one learns long after another has begun to
+        learn by heart: the module's name -> what decides on its weights, "" on all others.
+        """
+        return {"": self.loss(batch, generator)}
 
     def losses(self, batch: Batch, generator: torch.Generator) -> Tensor:
         """(B,) loss of each row, which depends on no other row and no dropout: what DP-SGD lowers.

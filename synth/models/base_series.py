@@ -52,6 +52,20 @@ class SeriesModel(GenerativeModel):
         super().__init__(config, layout, generator)
         self.once = Autoregression(AutoregressionConfig(dropout=ONCE_DROPOUT), layout, generator)
 
+    @abstractmethod
+    def loss_of_steps(self, batch: Batch, generator: torch.Generator) -> Tensor:
+        """Scalar that training lowers, but for what a series has once."""
+
+    def loss(self, batch: Batch, generator: torch.Generator) -> Tensor:
+        """The loss of the steps, and the nats of what a series has once."""
+        return torch.stack(list(self.judged(batch, generator).values())).sum()
+
+    def judged(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
+        """Few series have many steps: what they have once is known by heart when these have hardly been learnt."""
+        steps = self.loss_of_steps(batch, generator)
+        once = self.once.log_prob(batch["tokens"].long(), generator if self.training else None)
+        return {"": steps, "once": -once.mean()}
+
     def lengths(self, tokens: Tensor) -> Tensor:
         """(B,) steps of series whose own columns are (B, S)."""
         lengths = torch.from_numpy(self.layout.lengths).to(tokens.device)
@@ -109,11 +123,9 @@ class StepModel(SeriesModel):
         there = torch.arange(scores.shape[1], device=scores.device) < batch["length"][:, None]
         return scores * there[..., None], batch["tokens"].long(), there
 
-    def loss(self, batch: Batch, generator: torch.Generator) -> Tensor:
-        """Nats of what a series has once, and the loss of its steps."""
-        scores, tokens, there = self.read(batch, generator)
-        once = self.once.log_prob(tokens, generator if self.training else None).mean()
-        return self.step_loss(scores, tokens, there, generator) - once
+    def loss_of_steps(self, batch: Batch, generator: torch.Generator) -> Tensor:
+        """That of their scores."""
+        return self.step_loss(*self.read(batch, generator), generator)
 
     @torch.no_grad()
     def sample(self, n: int, generator: torch.Generator, condition: Condition | None = None) -> dict[str, Tensor]:

@@ -68,12 +68,12 @@ class Model(SeriesModel):
             places[d, : column.cardinality] = 2 * torch.nan_to_num(torch.from_numpy(column.ordered.copy()), nan=0.5) - 1
         self.register_buffer("places_of", places, persistent=False)  # (D, K) from -1 to 1
 
-    def loss(self, batch: Batch, generator: torch.Generator) -> Tensor:
-        """Nats of what a series has once, and of a step."""
+    def loss_of_steps(self, batch: Batch, generator: torch.Generator) -> Tensor:
+        """Nats of a step."""
         noise = generator if self.training else None
         steps, tokens = batch["steps"].long(), batch["tokens"].long()
         nats, there = self._nats(tokens, steps, self._states(batch), batch["length"], noise)
-        return nats.sum() / there.sum().clamp_min(1) - self.once.log_prob(tokens, noise).mean()
+        return nats.sum() / there.sum().clamp_min(1)
 
     def log_prob(self, batch: Batch) -> Tensor:
         """(B,) nats of each series."""
