@@ -26,7 +26,7 @@ from synth.codecs.domains import check_domain, declared_facts, declared_kind
 from synth.codecs.grid import Line, thin
 from synth.codecs.image import described
 from synth.codecs.rules.declaration import declare, rule_kinds
-from synth.codecs.text import from_scalars, hashable, is_binary, is_text, to_scalars, value_type
+from synth.codecs.text import from_scalars, hashable, is_binary, is_text, places_written, to_scalars, value_type
 from synth.constraints import Rule, Unique, parse_rules
 from synth.deniable import Deniable
 from synth.errors import ConfigError, InputError
@@ -484,9 +484,7 @@ def _written_decimals(numbers: np.ndarray) -> int | None:
     """The most digits after the point in the shortest text of each float64; None where that is more than 16."""
     places = 0
     for part in (numbers[:1000], numbers):
-        text = pa.array(part).cast(pa.string())
-        digits = pc.struct_field(pc.extract_regex(text, rf"^-?[0-9]+\.(?P<digits>[0-9]{{1,{DECIMALS}}})$"), "digits")
-        if digits.null_count:
+        places = places_written(part).max()
+        if not places <= DECIMALS:
             return None
-        places = pc.max(pc.utf8_length(digits)).as_py()
     return int(places)

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from synth.codecs import dates
 from synth.codecs.columns import flat
-from synth.codecs.text import is_text, scalar_array, to_scalars
+from synth.codecs.text import is_text, places_written, scalar_array, to_scalars
 from synth.schema import Column
 
 Expectation = dict[str, Any]
@@ -78,6 +78,9 @@ def decimals(values: pa.Array, most: int) -> pd.Series:
         for digits in range(most, -1, -1):
             exact = (np.round(floats * 10.0**digits) / 10.0**digits).astype(width) == floats.astype(width)
             needed[exact & (needed == digits + 1)] = digits
+    more = needed > most
+    if width is np.float64 and more.any():  # so many digits that a float cannot be multiplied by their power of ten
+        needed[more] = np.fmin(most + 1, np.nan_to_num(places_written(floats[more]), nan=most + 1))
     return pd.Series(needed)
 
 

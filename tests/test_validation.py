@@ -37,6 +37,7 @@ def awkward() -> pa.Table:
             "some null": pa.array([None if step % 7 == 0 else step for step in steps]),
             "some nan": pa.array([float("nan") if step % 5 == 0 else step / 7 for step in steps]),
             "price": pa.array([step / 100 for step in steps]),
+            "all digits": pa.array([(14 + step % 40) * 1.15078 for step in steps]),
             "narrow": pa.array(np.array(steps, np.float32) / 10),
             "money": pa.array([Decimal(step).scaleb(-2) for step in steps], pa.decimal128(10, 2)),
             "wide money": pa.array([Decimal(10**26 + step).scaleb(-6) for step in steps], pa.decimal128(38, 6)),

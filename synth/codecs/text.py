@@ -8,8 +8,10 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from synth.schema import Scalar
 
@@ -35,6 +37,13 @@ def is_binary(dtype: pa.DataType) -> bool:
         or pa.types.is_binary_view(dtype)
         or pa.types.is_fixed_size_binary(dtype)
     )
+
+
+def places_written(floats: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Digits after the point in the shortest text of each float (N,); NaN where it has no point, or an exponent."""
+    digits = pc.extract_regex(pa.array(floats).cast(pa.string()), r"^-?[0-9]+\.(?P<digits>[0-9]+)$")
+    found = pc.utf8_length(pc.struct_field(digits, "digits")).cast(pa.float64())
+    return np.asarray(found.to_numpy(zero_copy_only=False))
 
 
 def hashable(array: pa.Array) -> pa.Array:
