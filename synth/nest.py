@@ -30,6 +30,7 @@ def nest(
     window: int | None = None,
     stride: int | None = None,
     steps: Sequence[str] | None = None,
+    stretches: NDArray[np.int64] | None = None,
 ) -> pa.Table:
     """A row for each series of a long table, in the order in which they come, its steps by time.
 
@@ -37,6 +38,7 @@ def nest(
     window: steps of the parts that each series is cut into, which are rows of their own; what is too short for the last
         is left out, unless there is no other. stride: steps from one part to the next, `window` by default
     steps: columns that become lists; by default the time, and those that have several values in some series
+    stretches: (N,) numbers; rows of different ones are of different series
     A column `series` numbers the rows where entities do not. InputError names a column that is missing, a step without
     a time, and two steps of one series at one time.
     """
@@ -45,7 +47,9 @@ def nest(
             raise InputError(f"column {name!r} is missing; there are: {', '.join(table.column_names)}")
     if not table.num_rows:
         raise InputError("the table has no rows, and so no series")
-    groups = numbered([table.column(name) for name in entity], table.num_rows)
+    told_by = [table.column(name) for name in entity]
+    told_by += [] if stretches is None else [pa.chunked_array([pa.array(stretches)])]
+    groups = numbered(told_by, table.num_rows)
     ticks = np.arange(table.num_rows) if time is None else times(table.column(time), time)
     order = np.lexsort((ticks, groups))
     groups, ticks = groups[order], ticks[order]

@@ -68,6 +68,20 @@ def test_the_schema_tells_steps_from_what_a_series_has_once():
     assert schema.target == "kind"
 
 
+def test_the_model_and_the_holdout_have_stretches_of_long_series_in_turn():
+    table = prices(2000).append_column("at", pa.array(range(2000)))
+    series = Series(time="at", window=24, stride=6)
+    parts = split_series(table, series, target=None, holdout=0.2, test=0.2, by=None, seed=0)
+    windows = [np.array(part.column("at").to_pylist()) for part in parts]
+    assert all((np.diff(window) == 1).all() for window in windows)
+    train, held, test = ({int(step) for step in window.ravel()} for window in windows)
+    assert not train & held | train & test | held & test
+    assert min(test) == 1600
+    begun = np.sort(np.concatenate([windows[0][:, 0], windows[1][:, 0]]))
+    assert np.count_nonzero(np.diff([step in held for step in begun])) == 9  # five stretches of each, in turn
+    assert (len(train), len(held), len(test)) == pytest.approx((1200, 400, 400), rel=0.05)
+
+
 def test_whole_series_or_the_latest_steps_are_kept_from_the_model():
     how = {"target": None, "holdout": 0.2, "test": 0.2, "seed": 0}
     parts = split_series(walks(60), Series(entity=("id",), time="at"), by=None, **how)
