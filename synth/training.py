@@ -12,7 +12,7 @@ import logging
 import math
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -198,7 +198,7 @@ class Training:
         self.validation_rows = kept
         self.plan = Plan.make(rows - kept, self.config, kept > 0)
         self.averaged = copy.deepcopy(model).requires_grad_(False).eval()
-        self.best: dict[str, Tensor] | None = None
+        self.best: dict[str, Tensor] = {}
         self.optimiser = make_optimiser(model)
         self.progress = Progress()
         self.started = time.monotonic()
@@ -332,7 +332,7 @@ class Training:
         for module, loss in judged.items():
             if not self.validation_rows or module not in progress.best or loss < progress.best[module][1]:
                 progress.best[module] = number, loss
-                self.best = {**(self.best or {}), **self.weights_of(module, judged)}
+                self.best |= self.weights_of(module, judged)
         validation = sum(judged.values()) if self.validation_rows else None
         rate = float(self.optimiser.param_groups[0]["lr"])
         mean = progress.loss_sum / max(progress.row_sum, 1)
@@ -344,15 +344,14 @@ class Training:
         if on_epoch:
             on_epoch(epoch)
 
-    def weights_of(self, module: str, judged: Iterable[str]) -> dict[str, Tensor]:
+    def weights_of(self, module: str, judged: Container[str]) -> dict[str, Tensor]:
         """The averaged weights that `judged` decides on under this name."""
-        others = tuple(f"{name}." for name in judged if name not in ("", module))
         state = self.averaged.state_dict()
-        mine = f"{module}." if module else ""
+        owners = {name: name.split(".")[0] for name in state}
         return {
             name: value.clone()
             for name, value in state.items()
-            if name.startswith(mine) and not name.startswith(others)
+            if module == (owners[name] if owners[name] in judged else "")
         }
 
     @torch.no_grad()
@@ -424,7 +423,7 @@ class Checkpoint:
         """Write the state atomically; a kill leaves the former one."""
         tensors = {f"model/{name}": value for name, value in run.model.state_dict().items()}
         tensors |= {f"average/{name}": value for name, value in run.averaged.state_dict().items()}
-        tensors |= {f"best/{name}": value for name, value in (run.best or {}).items()}
+        tensors |= {f"best/{name}": value for name, value in run.best.items()}
         for name, parameter in run.model.named_parameters():
             for key, value in run.optimiser.state[parameter].items():
                 tensors[f"optimiser/{name}/{key}"] = value
@@ -456,7 +455,7 @@ class Checkpoint:
         run.progress = Progress(**progress)
         run.model.load_state_dict(under(tensors, "model/"))
         run.averaged.load_state_dict(under(tensors, "average/"))
-        run.best = under(tensors, "best/") or None
+        run.best = under(tensors, "best/")
         for name, parameter in run.model.named_parameters():
             run.optimiser.state[parameter] = under(tensors, f"optimiser/{name}/")
         log.info("training resumes at step %d of %d", run.progress.step, run.plan.steps)

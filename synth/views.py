@@ -80,7 +80,7 @@ def decimals(values: pa.Array, most: int) -> pd.Series:
             needed[exact & (needed == digits + 1)] = digits
     more = needed > most
     if width is np.float64 and more.any():  # so many digits that a float cannot be multiplied by their power of ten
-        needed[more] = np.fmin(most + 1, np.nan_to_num(places_written(floats[more]), nan=most + 1))
+        needed[more] = np.fmin(places_written(floats[more]), most + 1)
     return pd.Series(needed)
 
 
