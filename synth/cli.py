@@ -24,7 +24,10 @@ log = logging.getLogger(__name__)
 app = application("Learn a dataset, draw a synthetic one, prove what it is, release it.")
 
 Data = Annotated[
-    str, typer.Argument(help="CSV, Parquet, a folder of Parquet parts or of pictures, an fsspec or SQL URL")
+    str,
+    typer.Argument(
+        help="CSV, Parquet, JSON lines or text, a folder of Parquet parts or of pictures, fsspec or SQL URL"
+    ),
 ]
 Synthetic = Annotated[str, typer.Argument(help="Synthetic rows: a Parquet file or a folder of parts")]
 Table = Annotated[str | None, typer.Option(help="Table of an SQL source")]
@@ -48,7 +51,7 @@ RareValues = Annotated[
 Seed = Annotated[int, typer.Option(min=0, max=2**62, help="Root of all randomness")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda")]
 Model = Annotated[Path, typer.Option(help="Model directory that `synth fit` wrote")]
-FIRST = " and ".join(f"{name} for {modality}s" for modality, name in UNNAMED.items())
+FIRST = ", ".join(f"{name} ({modality})" for modality, name in UNNAMED.items())
 
 
 def _known(name: str | None) -> str | None:
@@ -58,9 +61,7 @@ def _known(name: str | None) -> str | None:
     return name
 
 
-Family = Annotated[
-    str | None, typer.Option(callback=_known, help=f"Family, see `synth models`; {FIRST} where none is named")
-]
+Family = Annotated[str | None, typer.Option(callback=_known, help=f"Family, see `synth models`; by default {FIRST}")]
 
 
 @app.command()
