@@ -255,10 +255,13 @@ def score(
     ] = False,
     device: Device = "auto",
 ) -> None:
-    """Write the log-likelihood of every row of DATA under MODEL; low ones mark anomalies."""
+    """Write the log-likelihood of every row of DATA under MODEL, of series at each step that of the whole series; low
+    ones mark anomalies."""
     import pyarrow as pa
 
+    from synth.nest import renest
     from synth.picture_tools import anomaly_scores
+    from synth.series import flatten
     from synth.sources import read_table
     from synth.storage import check_file, write_parquet
     from synth.synthesizer import Synthesizer
@@ -269,8 +272,9 @@ def score(
     if name in rows.column_names:
         raise InputError(f"column {name!r} is there already; rename or drop it")
     synthesizer = Synthesizer.load(model, device=device)
+    rows = renest(rows, synthesizer.schema_.arrow_schema)
     found = anomaly_scores(synthesizer, rows) if anomaly else synthesizer.log_prob(rows)
-    write_parquet(out, rows.append_column(name, pa.array(found)))
+    write_parquet(out, flatten(rows.append_column(name, pa.array(found))))
     typer.echo(f"{out}: {len(found)} rows scored")
 
 

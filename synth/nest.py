@@ -82,11 +82,15 @@ def nest(
 
 
 def renest(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """A long table nested as `schema` is: one of the kind that was nested, or one that a model has drawn."""
+    """A long table nested as `schema` is, its steps by time: one of the kind that was nested, or one that a model has
+    drawn."""
     found = nesting(schema)
     if found is None or nesting(table.schema) is not None:
         return table
     missing = [name for name in schema.names if name not in table.column_names]
+    if not missing and found.time is not None:
+        groups = numbered([table.column(name) for name in found.entity], table.num_rows)
+        table = table.take(pa.array(np.lexsort((times(table.column(found.time), found.time), groups))))
     if not missing or missing != [name for name in found.entity if name not in found.given]:
         return nest_like(table, schema)
     cut = found.window, found.stride

@@ -43,6 +43,15 @@ def test_windows_are_rows_of_their_own():
     assert renest(walks(30), few.schema).equals(few)
 
 
+@pytest.mark.parametrize("window", [None, 5])
+def test_steps_are_nested_again_by_time_in_whatever_order_they_come(window):
+    nested = nest(walks(30), entity=["id"], time="at", window=window)
+    long = flatten(nested)
+    name = nested.column_names[0]
+    mixed = long.take(pa.array(np.random.default_rng(0).permutation(len(long))))
+    assert renest(mixed, nested.schema).sort_by(name).equals(nested.sort_by(name))
+
+
 @pytest.mark.parametrize(
     ("change", "how", "message"),
     [

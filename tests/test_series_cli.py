@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pyarrow.csv
 import pytest
 from commands import synth
@@ -47,6 +48,29 @@ def test_series_are_drawn_validated_measured_and_forecast(desk):
     done = synth(*ask, "--quantile", 0.1, "--quantile", 0.9, "--out", "quantiles.parquet", cwd=desk)
     assert done.returncode == 0, done.stderr
     assert "value 0.9" in read_parquet(desk / "quantiles.parquet").column_names
+
+
+def test_every_step_gets_the_likelihood_of_its_series(desk):
+    real = walks(300, 1)
+    ids = real["id"].to_pandas()
+    longest = ids.value_counts().idxmax()
+    swapped = [
+        {"low": "high", "high": "low"}[s] if i == longest else s
+        for i, s in zip(ids, real["state"].to_pylist(), strict=True)
+    ]
+    odd = real.set_column(real.column_names.index("state"), "state", [swapped])
+    pyarrow.csv.write_csv(odd.take(np.random.default_rng(0).permutation(len(odd))), desk / "odd.csv")
+    found = {}
+    for name in ("test", "odd"):
+        done = synth("score", f"{name}.csv", "--model", "model", "--out", f"{name}_scored.parquet", cwd=desk)
+        assert done.returncode == 0, done.stderr
+        scored = read_parquet(desk / f"{name}_scored.parquet").to_pandas()
+        assert len(scored) == len(ids)
+        assert (scored.groupby("id")["log_prob"].nunique() == 1).all()
+        found[name] = scored.groupby("id")["log_prob"].first()
+    fallen = found["test"] - found["odd"]
+    assert fallen[longest] > 5
+    assert np.allclose(fallen.drop(longest), 0, atol=1e-3)
 
 
 def test_a_step_that_stands_twice_fails_the_validation(desk):
