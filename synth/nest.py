@@ -88,11 +88,9 @@ def renest(table: pa.Table, schema: pa.Schema) -> pa.Table:
     if found is None or nesting(table.schema) is not None:
         return table
     missing = [name for name in schema.names if name not in table.column_names]
-    if not missing and found.time is not None:
-        groups = numbered([table.column(name) for name in found.entity], table.num_rows)
-        table = table.take(pa.array(np.lexsort((times(table.column(found.time), found.time), groups))))
     if not missing or missing != [name for name in found.entity if name not in found.given]:
-        return nest_like(table, schema)
+        ticks = None if missing or found.time is None else times(table.column(found.time), found.time)
+        return nest_like(table, schema, ticks)
     cut = found.window, found.stride
     return nest(table, entity=found.given, time=found.time, window=cut[0], stride=cut[1], steps=found.steps)
 

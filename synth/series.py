@@ -91,8 +91,8 @@ def long_description(schema: Schema) -> Schema:
     )
 
 
-def nest_like(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """A long table nested as `schema` is, whose steps are in order."""
+def nest_like(table: pa.Table, schema: pa.Schema, ticks: NDArray[Any] | None = None) -> pa.Table:
+    """A long table nested as `schema` is. ticks: (N,) numbers that order the steps; by default they are in order."""
     found = nesting(schema)
     if found is None or nesting(table.schema) is not None:
         return table
@@ -100,7 +100,7 @@ def nest_like(table: pa.Table, schema: pa.Schema) -> pa.Table:
     if missing:
         raise InputError(f"column {missing[0]!r} is missing; there are: {', '.join(table.column_names)}")
     groups = numbered([table.column(name) for name in found.entity], table.num_rows)
-    order = np.argsort(groups, kind="stable")
+    order = np.argsort(groups, kind="stable") if ticks is None else np.lexsort((ticks, groups))
     starts = np.flatnonzero(np.diff(groups[order], prepend=-1))
     offsets = pa.array(np.append(starts, len(order)).astype(np.int32))
     columns = []
